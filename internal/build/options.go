@@ -1,0 +1,81 @@
+package build
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/kiln-build/kiln/internal/progress"
+)
+
+// Options is everything a build is told. It travels as one value from the
+// command line to the rooms, each of which reads what is its own.
+type Options struct {
+	// Context is where the source tree comes from: a directory.
+	Context string
+	// Dockerfile is its path, "-" for Stdin, "" for Dockerfile in the context.
+	Dockerfile string
+	// Stdin is read where a Dockerfile or context is "-".
+	Stdin io.Reader
+	// Target names the stage to build, "" for the last.
+	Target string
+	// BuildArgs are those of --build-arg; a nil value is "from the
+	// environment, where it is set" and has been resolved by the command line.
+	BuildArgs map[string]string
+	// Labels and Annotations are added to the result.
+	Labels, Annotations map[string]string
+	// Platform is what to build for, "" for this machine's.
+	Platform string
+
+	// Tags are the references the image is pushed to, and named by in outputs.
+	Tags []string
+	// Push sends the image to Tags.
+	Push bool
+	// Outputs are those of --output.
+	Outputs []Output
+	// Format is "oci", "docker", or "" for the default.
+	Format string
+	// Compression is "gzip", "zstd" or "none"; Level its level, 0 for the
+	// default.
+	Compression      string
+	CompressionLevel int
+	// IIDFile and MetadataFile receive the result's digest and description.
+	IIDFile, MetadataFile string
+
+	// NoCache does every step again.
+	NoCache bool
+	// Engine is an engine's name, "" for the best that works here.
+	Engine string
+	// Root is kiln's folder.
+	Root string
+	// InsecureRegistries are hosts that are spoken to in HTTP, or HTTPS
+	// without verification.
+	InsecureRegistries []string
+
+	// Progress is told what happens; Log is for people who look for faults.
+	Progress *progress.Reporter
+	Log      *slog.Logger
+	// Now is the time that "created" fields show.
+	Now time.Time
+}
+
+// Output is one --output.
+type Output struct {
+	// Type is "oci", "docker", "oci-layout", "local" or "tar".
+	Type string
+	// Dest is a path; "-" is the standard output, for those that are one file.
+	Dest string
+}
+
+// Result is what a build made.
+type Result struct {
+	// Digest is the manifest's digest, "sha256:…".
+	Digest string
+	// ConfigDigest is the config's digest, the image ID of docker.
+	ConfigDigest string
+	// MediaType and Size describe the manifest.
+	MediaType string
+	Size      int64
+	// Refs are the names the image was pushed to.
+	Refs []string
+}

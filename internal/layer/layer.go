@@ -1,0 +1,134 @@
+package layer
+
+import (
+	"context"
+	"io"
+	"iter"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Change is one entry of a layer together with its content.
+type Change struct {
+	Entry
+	// Reader yields the content of a regular file, Size bytes; nil for every
+	// other type. It is valid until the next step of the iteration.
+	Reader io.Reader
+}
+
+// Index lists the entries of a layer in the order of [Compare], without
+// content: all that resolving a path needs to know. A layer whose tar names a
+// path twice shows the later entry, as unpacking it would.
+type Index []Entry
+
+// Source is where the bytes of a finished layer can be had: a registry, the
+// blob store, a directory of an OCI layout. Implementations live with those
+// who know the place; wrappers add caching and retries.
+type Source interface {
+	// Open returns the compressed bytes of the layer's blob. The reader
+	// verifies size and digest: reading it to the end returns an error instead
+	// of io.EOF if the bytes are not those of the descriptor.
+	Open(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Layer is one layer of an image. What it is, is decided when it is made; what
+// is known of it comes in as it is found out: a layer that is still being
+// compressed has entries but no descriptor yet, and a layer of a base image has
+// a descriptor but its entries only once somebody asked for them.
+//
+// Two layers are the same layer if the pointers are equal. A Layer is safe for
+// concurrent use.
+type Layer struct {
+	src   Source
+	index func(ctx context.Context) (Index, error)
+	delta Delta
+
+	done   chan struct{} // closed when the fields below are final
+	desc   ocispec.Descriptor
+	diffID digest.Digest
+	err    error
+
+	indexOnce sync.Mutex // guards indexed
+	indexed   Index
+	hasIndex  bool
+}
+
+// Remote returns a finished layer whose bytes src serves and whose entries
+// index finds on first use (normally: looks up the store, else reads the blob
+// once). desc describes the compressed blob.
+func Remote(desc ocispec.Descriptor, diffID digest.Digest, src Source, index func(ctx context.Context) (Index, error)) *Layer {
+	l := &Layer{src: src, index: index, desc: desc, diffID: diffID, done: make(chan struct{})}
+	close(l.done)
+	return l
+}
+
+// Descriptor returns media type, digest and size of the compressed blob. It
+// waits until they are known.
+func (l *Layer) Descriptor(ctx context.Context) (ocispec.Descriptor, error) {
+	if err := l.wait(ctx); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return l.desc, nil
+}
+
+// DiffID returns the digest of the uncompressed tar. It waits until it is known.
+func (l *Layer) DiffID(ctx context.Context) (digest.Digest, error) {
+	if err := l.wait(ctx); err != nil {
+		return "", err
+	}
+	return l.diffID, nil
+}
+
+// Blob returns where the compressed bytes can be had. It waits until they are
+// complete.
+func (l *Layer) Blob(ctx context.Context) (Source, error) {
+	if err := l.wait(ctx); err != nil {
+		return nil, err
+	}
+	return l.src, nil
+}
+
+// Index returns the layer's entries. For a layer made in this build they are
+// there at once; for one of a base image they may have to be fetched first.
+func (l *Layer) Index(ctx context.Context) (Index, error) {
+	if l.delta != nil {
+		return l.delta.Entries(), nil
+	}
+	l.indexOnce.Lock()
+	defer l.indexOnce.Unlock()
+	if l.hasIndex {
+		return l.indexed, nil
+	}
+	index, err := l.index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.indexed, l.hasIndex = index, true
+	return index, nil
+}
+
+// Delta returns what the layer is or was written from, nil for a layer that was
+// not made in this build. An engine recognises its own deltas here and reuses
+// the files behind them.
+func (l *Layer) Delta() Delta { return l.delta }
+
+// Changes iterates over the layer's entries with their content, in the order in
+// which they have to be applied. It reads from the Delta while that is stable,
+// else from the blob.
+func (l *Layer) Changes(ctx context.Context) iter.Seq2[Change, error] {
+	if l.delta != nil && l.delta.Stable() {
+		return deltaChanges(ctx, l.delta)
+	}
+	return l.blobChanges(ctx)
+}
+
+func (l *Layer) wait(ctx context.Context) error {
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
