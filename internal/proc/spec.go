@@ -60,7 +60,7 @@ type Mount struct {
 }
 
 // MountSource is what a mount shows: a path of the host, a path in the root
-// filesystem that Layers make, or a Tmpfs.
+// filesystem that Layers make, a Tmpfs, or a File.
 type MountSource struct {
 	// Path is a file or directory of the host, or, where Layers is set, the
 	// absolute path inside them; symbolic links in it are resolved inside.
@@ -72,6 +72,16 @@ type MountSource struct {
 	Discard bool
 	// Tmpfs is an empty file system of its own.
 	Tmpfs *Tmpfs
+	// File is a file that exists for this process only.
+	File *File
+}
+
+// File is a regular file that exists only while a process runs: a secret, the
+// script of a heredoc. Engines keep it off the disk where they can.
+type File struct {
+	Content  []byte
+	Mode     uint32
+	UID, GID uint32
 }
 
 // Tmpfs describes an empty file system in memory.

@@ -1,0 +1,28 @@
+package mount
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kiln-build/kiln/internal/plan"
+	"github.com/kiln-build/kiln/internal/proc"
+)
+
+// ssh is the socket of an agent that lives as long as the step, and the
+// variable that SSH clients look at.
+func (m *Maker) ssh(ctx context.Context, mount plan.Mount) (made, error) {
+	socket, release, ok, err := m.Agents.Forward(ctx, mount.ID, owner(mount, 0o600))
+	switch {
+	case err != nil:
+		return made{}, fmt.Errorf("forward agent %s: %w", mount.ID, err)
+	case !ok && mount.Required:
+		return made{}, fmt.Errorf("agent %s is required and was not given; give it with --ssh %s", mount.ID, mount.ID)
+	case !ok:
+		return made{}, nil
+	}
+	return made{
+		mount:   &proc.Mount{Target: mount.Target, Source: proc.MountSource{Path: socket}},
+		env:     []string{"SSH_AUTH_SOCK=" + mount.Target},
+		release: release,
+	}, nil
+}
