@@ -5,11 +5,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kiln-build/kiln/internal/cache"
 	"github.com/kiln-build/kiln/internal/plan"
 )
 
 // Hits holds the steps whose layer is in the cache.
-type Hits map[*plan.Step]*Hit
+type Hits map[*plan.Step]*cache.Hit
 
 // probes is how many look-ups are under way at once: enough to hide the
 // latency of a registry, few enough not to trip its rate limit.
@@ -17,7 +18,7 @@ const probes = 16
 
 // Probe looks up all steps of all stages at once. A miss does not stop the
 // steps after it from being looked up: keys are functions of the inputs alone.
-func Probe(ctx context.Context, cache Cache, p *plan.Plan) (Hits, error) {
+func Probe(ctx context.Context, from Cache, p *plan.Plan) (Hits, error) {
 	var steps []*plan.Step
 	for _, stage := range p.Stages {
 		for _, step := range stage.Steps {
@@ -26,12 +27,12 @@ func Probe(ctx context.Context, cache Cache, p *plan.Plan) (Hits, error) {
 			}
 		}
 	}
-	found := make([]*Hit, len(steps))
+	found := make([]*cache.Hit, len(steps))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(probes)
 	for i, step := range steps {
 		g.Go(func() (err error) {
-			found[i], err = cache.Find(ctx, step.Key)
+			found[i], err = from.Find(ctx, step.Key)
 			return err
 		})
 	}

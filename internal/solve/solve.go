@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kiln-build/kiln/internal/cache"
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
 	"github.com/kiln-build/kiln/internal/proc"
@@ -39,16 +40,9 @@ type Engines interface {
 // Cache finds and keeps the layers of steps by key.
 type Cache interface {
 	// Find returns the layer recorded for key, nil if there is none.
-	Find(ctx context.Context, key digest.Digest) (*Hit, error)
+	Find(ctx context.Context, key digest.Digest) (*cache.Hit, error)
 	// Keep records l, once it is written, as the layer of key.
-	Keep(ctx context.Context, key digest.Digest, hit Hit) error
-}
-
-// Hit is what a cache knows of a step.
-type Hit struct {
-	Layer *layer.Layer
-	// Created is when the layer was made.
-	Created time.Time
+	Keep(ctx context.Context, key digest.Digest, hit cache.Hit) error
 }
 
 // Copier makes the deltas of the instructions that need no root filesystem.

@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kiln-build/kiln/internal/cache"
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
 	"github.com/kiln-build/kiln/internal/progress"
@@ -197,7 +198,7 @@ func (w *walk) step(ctx context.Context, i int, step *plan.Step) (created time.T
 	if _, ran := step.Op.(*plan.Run); ran {
 		w.applied++ // what Diff returned is on top of the root already
 	}
-	w.keep(ctx, step, Hit{Layer: l, Created: created})
+	w.keep(ctx, step, cache.Hit{Layer: l, Created: created})
 	return created, nil
 }
 
@@ -246,7 +247,7 @@ func (w *walk) announceAll() {
 // keep waits for the layer beside the steps that follow, and records it. A
 // layer that cannot be written ends the build; a cache that cannot be written
 // is worth a warning.
-func (w *walk) keep(ctx context.Context, step *plan.Step, hit Hit) {
+func (w *walk) keep(ctx context.Context, step *plan.Step, hit cache.Hit) {
 	w.group.Go(func() error {
 		if _, err := hit.Layer.Descriptor(ctx); err != nil {
 			return &StepError{At: step.At, Text: step.Text, Err: fmt.Errorf("write layer: %w", err)}
