@@ -21,8 +21,8 @@ type Event struct {
 	Task int
 	// Info describes the task (Started only).
 	Info Task
-	// Line is one line of output without its newline (Output), or a message
-	// (Warning).
+	// Line is one line of output without its newline (Output, Overwritten), or
+	// a message (Warning).
 	Line string
 	// Current and Total count bytes (Advanced); Total is 0 if unknown.
 	Current, Total int64
@@ -42,6 +42,10 @@ const (
 	Advanced
 	Finished
 	Warning
+	// Overwritten is a line that the process has overwritten since with a
+	// carriage return: one state of a progress bar. Only the last state of it
+	// comes as Output.
+	Overwritten
 )
 
 // Verdict says how a task ended.
@@ -106,6 +110,8 @@ func (r *Reporter) emit(e Event) {
 type Running struct {
 	r *Reporter
 	n int
+	// advanced is when Advance last emitted, in nanoseconds since 1970.
+	advanced atomic.Int64
 }
 
 // Print emits one line of output.
@@ -113,8 +119,20 @@ func (t *Running) Print(line string) {
 	t.r.emit(Event{Kind: Output, Task: t.n, Line: line})
 }
 
-// Advance says how many bytes of how many are done.
+// advanceEvery is how often a task says how far it is. Streams call Advance for
+// every buffer they copy, which nobody can read and no log should hold.
+const advanceEvery = 100 * time.Millisecond
+
+// Advance says how many bytes of how many are done. Calls that follow each other
+// closely are dropped, but for the last one: that where current is total.
 func (t *Running) Advance(current, total int64) {
+	last, now := t.advanced.Load(), time.Now().UnixNano()
+	if current != total && now-last < int64(advanceEvery) {
+		return
+	}
+	if !t.advanced.CompareAndSwap(last, now) && current != total {
+		return // another goroutine has just said it
+	}
 	t.r.emit(Event{Kind: Advanced, Task: t.n, Current: current, Total: total})
 }
 
