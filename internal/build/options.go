@@ -17,6 +17,8 @@ type Options struct {
 	Dockerfile string
 	// Stdin is read where a Dockerfile or context is "-".
 	Stdin io.Reader
+	// Stdout is where outputs go whose Dest is "-".
+	Stdout io.Writer
 	// Target names the stage to build, "" for the last.
 	Target string
 	// BuildArgs are those of --build-arg; a nil value is "from the
