@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/kiln-build/kiln/internal/layer"
@@ -90,20 +89,4 @@ type Tmpfs struct {
 	Size int64
 	// Mode holds the permission bits of its root.
 	Mode uint32
-}
-
-// ExitError says that a process ran and did not succeed.
-type ExitError struct {
-	// Code is its exit status, 128+signal if a signal ended it.
-	Code int
-	// Signal names the signal that ended it, "" if none did.
-	Signal string
-}
-
-// Error says how the process ended.
-func (e *ExitError) Error() string {
-	if e.Signal != "" {
-		return fmt.Sprintf("killed by signal %s", e.Signal)
-	}
-	return fmt.Sprintf("exit status %d", e.Code)
 }
