@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"sync"
@@ -74,8 +75,11 @@ func (j *JSON) Emit(e Event) {
 }
 
 func (j *JSON) print(out jsonEvent) {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false) // "RUN a && b" should read as it is written
 	// The schema holds nothing that cannot be encoded, and a log that cannot
 	// be written must not end the build.
-	line, _ := json.Marshal(out)
-	_, _ = j.w.Write(append(line, '\n'))
+	_ = encoder.Encode(out)
+	_, _ = j.w.Write(line.Bytes())
 }

@@ -76,8 +76,10 @@ func elapsedText(d time.Duration) string {
 
 // Clean returns s without what would do something to a terminal or a log
 // instead of being read: escape sequences and control characters but for tabs.
+// Bytes that are not UTF-8 become U+FFFD, as some terminals act on those, too.
 // Output of a build is not trusted.
 func Clean(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if strings.IndexFunc(s, isControl) < 0 {
 		return s
 	}
