@@ -129,12 +129,14 @@ func escapeLen(s string) int {
 		}
 		return len(s)
 	}
-	for i := 1; i < len(s); i++ { // intermediate bytes, then a final one
-		if s[i] < 0x20 || s[i] > 0x2f {
-			return i + 1
-		}
+	i := 1
+	for i < len(s) && s[i] >= 0x20 && s[i] <= 0x2f { // intermediate bytes
+		i++
 	}
-	return len(s)
+	if i < len(s) && s[i] >= 0x30 && s[i] <= 0x7e { // the final one
+		i++
+	}
+	return i
 }
 
 // runeWidth returns how many cells r takes on a terminal. In doubt it says
