@@ -70,8 +70,8 @@ func (p *painter) showCursor() string {
 	return showCursor
 }
 
-// Room for the parts of a line, in cells: less than this of a text, and what is
-// at the right margin goes; less than this of a note, and the note goes.
+// The least room for the parts of a line, in cells. Where there is less for the
+// text, what is at the right margin goes; a note that would be cut to less goes.
 const (
 	minText = 12
 	minNote = 8
@@ -90,7 +90,7 @@ func (p *painter) render(l line, width int) string {
 	}
 	// A note takes at most half of the room away from the text.
 	forNote := min(textWidth(note)+gap, room/2)
-	if forNote < minNote+gap {
+	if note == "" || forNote-gap < min(textWidth(note), minNote) {
 		forNote, note = 0, ""
 	}
 	text = fit(text, max(0, room-forNote))
