@@ -3,7 +3,7 @@
 // once, and a build may be killed at any moment.
 //
 //	blobs/sha256/<hex>       compressed layers, configs, manifests
-//	indexes/<hex>            indexes of layers, by diff ID
+//	indexes/sha256.<hex>     indexes of layers, by diff ID
 //	records/<name>           small values
 //	layers/<generation>/     unpacked layers, see [Store.LayerDir]
 //	tmp/<session>/           what a running process has not finished
