@@ -94,3 +94,13 @@ func makesLayer(step *plan.Step) bool {
 	_, meta := step.Op.(plan.Meta)
 	return !meta
 }
+
+func countLayers(stage *plan.Stage) int {
+	n := 0
+	for _, step := range stage.Steps {
+		if makesLayer(step) {
+			n++
+		}
+	}
+	return n
+}

@@ -71,8 +71,8 @@ func (r *run) start(ctx context.Context, p *plan.Plan) {
 // stage executes one stage, after the one it starts from.
 func (r *run) stage(ctx context.Context, stage *plan.Stage, isTarget bool) (err error) {
 	out := r.stages[stage]
-	w := &walk{run: r, stage: stage}
-	if w.layers, err = r.baseLayers(ctx, stage.Base); err != nil {
+	w := &walk{run: r, stage: stage, steps: 1 + countLayers(stage)}
+	if err := w.from(ctx); err != nil {
 		return err
 	}
 	if isTarget {
@@ -82,7 +82,7 @@ func (r *run) stage(ctx context.Context, stage *plan.Stage, isTarget bool) (err 
 	defer func() { err = errors.Join(err, w.close()) }()
 	out.created = make([]time.Time, len(stage.Steps))
 	for i, step := range stage.Steps {
-		created, err := w.step(ctx, i, step)
+		created, err := w.step(ctx, step)
 		if err != nil {
 			return err
 		}
@@ -165,23 +165,51 @@ func (r *run) history(stage *plan.Stage) []ocispec.History {
 // walk is one stage being executed.
 type walk struct {
 	*run
-	stage    *plan.Stage
-	layers   []*layer.Layer
-	announce func(*layer.Layer)
+	stage  *plan.Stage
+	layers []*layer.Layer
+	// at counts the steps that users see, of steps: FROM and those that make
+	// layers.
+	at, steps int
+	announce  func(*layer.Layer)
 	// fs is the root filesystem, nil until a RUN needs one; it shows the first
 	// applied of layers.
 	fs      rootfs.FS
 	applied int
 }
 
+// from takes over what the stage starts from.
+func (w *walk) from(ctx context.Context) (err error) {
+	w.layers, err = w.baseLayers(ctx, w.stage.Base)
+	if err == nil {
+		w.begin("FROM "+baseName(w.stage.Base), w.stage.At).End(progress.Done, nil)
+	}
+	return err
+}
+
+func baseName(base plan.Base) string {
+	switch {
+	case base.Stage != nil:
+		return stageName(base.Stage)
+	case base.Image != nil:
+		return base.Image.Name
+	}
+	return "scratch"
+}
+
+// begin starts the task of the stage's next visible step.
+func (w *walk) begin(text string, at plan.Location) *progress.Running {
+	w.at++
+	return w.Progress.Start(progress.Task{
+		Stage: stageName(w.stage), Step: w.at, Steps: w.steps, Name: text, Line: at.Start,
+	})
+}
+
 // step executes one step and returns when its layer was made.
-func (w *walk) step(ctx context.Context, i int, step *plan.Step) (created time.Time, err error) {
+func (w *walk) step(ctx context.Context, step *plan.Step) (created time.Time, err error) {
 	if !makesLayer(step) {
 		return time.Time{}, nil
 	}
-	task := w.Progress.Start(progress.Task{
-		Stage: w.stageName(), Step: i + 1, Steps: len(w.stage.Steps), Name: step.Text, Line: step.At.Start,
-	})
+	task := w.begin(step.Text, step.At)
 	if hit := w.hits[step]; hit != nil {
 		w.push(hit.Layer)
 		task.End(progress.Cached, nil)
@@ -259,11 +287,12 @@ func (w *walk) keep(ctx context.Context, step *plan.Step, hit cache.Hit) {
 	})
 }
 
-func (w *walk) stageName() string {
-	if w.stage.Name != "" {
-		return w.stage.Name
+// stageName is what users call a stage: BuildKit's names for those without.
+func stageName(s *plan.Stage) string {
+	if s.Name != "" {
+		return s.Name
 	}
-	return fmt.Sprintf("stage-%d", w.stage.Index)
+	return fmt.Sprintf("stage-%d", s.Index)
 }
 
 func (w *walk) close() error {
@@ -271,7 +300,7 @@ func (w *walk) close() error {
 		return nil
 	}
 	if err := w.fs.Close(); err != nil {
-		return fmt.Errorf("close root filesystem of stage %s: %w", w.stageName(), err)
+		return fmt.Errorf("close root filesystem of stage %s: %w", stageName(w.stage), err)
 	}
 	return nil
 }
