@@ -39,8 +39,8 @@ type Entry struct {
 	UID, GID uint32
 	// Size is the length of a regular file's content in bytes, else 0.
 	Size int64
-	// ModTime is the modification time; layers store it in nanoseconds only
-	// where it has a fraction.
+	// ModTime is the modification time. Layers that kiln writes hold whole
+	// seconds, rounded down, as BuildKit's do; others may have fractions.
 	ModTime time.Time
 	// Linkname is the target of a Symlink (verbatim) or a Link (a Path).
 	Linkname string

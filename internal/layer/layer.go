@@ -2,9 +2,9 @@ package layer
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"iter"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,11 +17,6 @@ type Change struct {
 	// other type. It is valid until the next step of the iteration.
 	Reader io.Reader
 }
-
-// Index lists the entries of a layer in the order of [Compare], without
-// content: all that resolving a path needs to know. A layer whose tar names a
-// path twice shows the later entry, as unpacking it would.
-type Index []Entry
 
 // Source is where the bytes of a finished layer can be had: a registry, the
 // blob store, a directory of an OCI layout. Implementations live with those
@@ -41,27 +36,33 @@ type Source interface {
 // Two layers are the same layer if the pointers are equal. A Layer is safe for
 // concurrent use.
 type Layer struct {
-	src   Source
-	index func(ctx context.Context) (Index, error)
-	delta Delta
+	delta   Delta   // nil for a layer that was not made in this build
+	indexes Indexes // nil if none are kept
 
-	done   chan struct{} // closed when the fields below are final
-	desc   ocispec.Descriptor
-	diffID digest.Digest
-	err    error
+	done     chan struct{} // closed when the fields of this block are final
+	desc     ocispec.Descriptor
+	diffID   digest.Digest
+	src      Source
+	contents [][sha256.Size]byte // see written
+	err      error
 
-	indexOnce sync.Mutex // guards indexed
-	indexed   Index
-	hasIndex  bool
+	indexing chan struct{} // holds one token, taken to use the fields below
+	index    Index
+	hasIndex bool
 }
 
-// Remote returns a finished layer whose bytes src serves and whose entries
-// index finds on first use (normally: looks up the store, else reads the blob
-// once). desc describes the compressed blob.
-func Remote(desc ocispec.Descriptor, diffID digest.Digest, src Source, index func(ctx context.Context) (Index, error)) *Layer {
-	l := &Layer{src: src, index: index, desc: desc, diffID: diffID, done: make(chan struct{})}
+// Remote returns a finished layer whose bytes src serves; desc describes the
+// compressed blob. Its index is looked up in indexes on first use, or made by
+// reading the blob once, and kept there. With indexes nil nothing is kept.
+func Remote(desc ocispec.Descriptor, diffID digest.Digest, src Source, indexes Indexes) *Layer {
+	l := newLayer(nil, indexes)
+	l.desc, l.diffID, l.src = desc, diffID, src
 	close(l.done)
 	return l
+}
+
+func newLayer(d Delta, indexes Indexes) *Layer {
+	return &Layer{delta: d, indexes: indexes, done: make(chan struct{}), indexing: make(chan struct{}, 1)}
 }
 
 // Descriptor returns media type, digest and size of the compressed blob. It
@@ -88,25 +89,6 @@ func (l *Layer) Blob(ctx context.Context) (Source, error) {
 		return nil, err
 	}
 	return l.src, nil
-}
-
-// Index returns the layer's entries. For a layer made in this build they are
-// there at once; for one of a base image they may have to be fetched first.
-func (l *Layer) Index(ctx context.Context) (Index, error) {
-	if l.delta != nil {
-		return l.delta.Entries(), nil
-	}
-	l.indexOnce.Lock()
-	defer l.indexOnce.Unlock()
-	if l.hasIndex {
-		return l.indexed, nil
-	}
-	index, err := l.index(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.indexed, l.hasIndex = index, true
-	return index, nil
 }
 
 // Delta returns what the layer is or was written from, nil for a layer that was
