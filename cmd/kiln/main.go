@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/kiln-build/kiln/internal/cli"
+	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
 )
 
 // memoryLimit is where the garbage collector starts to work harder, in bytes.
@@ -20,6 +21,10 @@ func main() {
 }
 
 func run() int {
+	// kiln starts itself again, under another name, as PID 1 of each RUN.
+	if code, ok := namespaces.Main(os.Args); ok {
+		return code
+	}
 	if os.Getenv("GOMEMLIMIT") == "" { // what the user says counts
 		debug.SetMemoryLimit(memoryLimit)
 	}

@@ -51,6 +51,7 @@ func newBuildCommand(p Process, b Builder) *cobra.Command {
 		},
 	}
 	addGroups(cmd, f.groups())
+	completeChoices(cmd)
 	return cmd
 }
 
@@ -85,9 +86,11 @@ func (f *buildFlags) groups() []flagGroup {
 
 	where := newFlagGroup("Where it goes")
 	where.flags.BoolVar(&f.push, "push", false, "push the image to each --tag")
-	where.flags.StringArrayVarP(&f.outputs, "output", "o", nil, "`spec` type=TYPE,dest=PATH; TYPE is oci or docker (archives of the image),"+
-		"\noci-layout (a directory), local (its files), tar (its files in an archive);"+
-		"\ndest=- is stdout; PATH alone is type=local *")
+	where.flags.StringArrayVarP(&f.outputs, "output", "o", nil, "`spec` type=TYPE,dest=PATH, where TYPE is"+
+		"\n  oci, docker  an archive of the image"+
+		"\n  oci-layout   a directory with the image"+
+		"\n  local, tar   its files, in a directory or an archive"+
+		"\nand dest=- is stdout; PATH alone is type=local,dest=PATH *")
 	where.flags.StringVar(&f.iidFile, "iidfile", "", "`file` write the image's ID, the digest of its config, to file")
 	where.flags.StringVar(&f.metadataFile, "metadata-file", "", "`file` write what was built, as JSON, to file")
 	where.flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "`host[:port]` registry to speak to without TLS, or without checking it *")

@@ -162,10 +162,10 @@ func checkTag(tag string) error {
 
 // setMachinery checks how things are done: compression, engine, folder.
 func (f *buildFlags) setMachinery(p Process, opts *build.Options) error {
-	if err := oneOf("format", f.format, "", "oci", "docker"); err != nil {
+	if err := checkChoice("format", f.format); err != nil {
 		return err
 	}
-	if err := oneOf("compression", f.compression, "", "gzip", "zstd", "none"); err != nil {
+	if err := checkChoice("compression", f.compression); err != nil {
 		return err
 	}
 	most := map[string]int{"": 9, "gzip": 9, "zstd": 22, "none": 0}[f.compression]
@@ -218,17 +218,4 @@ func defaultRoot(p Process) (string, error) {
 		return filepath.Join(home, ".local/share/kiln"), nil
 	}
 	return "", misuse("name a folder with --root", "neither XDG_DATA_HOME nor HOME says where kiln's folder is")
-}
-
-// oneOf checks the value of a flag that takes one of few.
-func oneOf(flag, value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	named := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" })
-	hint := "it is one of " + strings.Join(named, ", ")
-	if near := nearest(value, named); near != "" {
-		hint = "did you mean " + near + "?"
-	}
-	return misuse(hint, "--%s %q is not known", flag, value)
 }

@@ -14,7 +14,7 @@ import (
 // printResult prints the digest on stdout, unless the image itself is there, and
 // on stderr what was done with the image.
 func (f *buildFlags) printResult(p Process, opts build.Options, r build.Result) error {
-	if !f.quiet && f.progress != "quiet" && f.progress != "json" {
+	if kind := f.kind(p); kind == "plain" || kind == "tty" {
 		printSummary(p.Stderr, opts, r)
 	}
 	if writesStdout(opts.Outputs) {

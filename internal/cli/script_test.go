@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
+)
+
+// TestMain makes the test binary the program itself when a script calls it.
+func TestMain(m *testing.M) {
+	if code, ok := namespaces.Main(os.Args); ok {
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){
+		"kiln": func() { os.Exit(mainOfTest()) },
+	})
+}
+
+// mainOfTest is what main of cmd/kiln does, for a user whose id is not 0: then
+// kiln's folder is below HOME, where tests want it.
+func mainOfTest() int {
+	ctx, stop := Interruptible(context.Background())
+	defer stop()
+	return Main(ctx, Process{
+		Args: os.Args, Env: os.Environ(), UID: 1000,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+}
+
+// The scripts say what a user types and sees.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": status,
+		},
+	})
+}
+
+// status runs a command and compares its exit status:
+//
+//	status 2 kiln build
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status number command [arguments]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
