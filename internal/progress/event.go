@@ -3,6 +3,7 @@ package progress
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -110,8 +111,10 @@ func (r *Reporter) emit(e Event) {
 type Running struct {
 	r *Reporter
 	n int
-	// advanced is when Advance last emitted, in nanoseconds since 1970.
-	advanced atomic.Int64
+
+	mu       sync.Mutex
+	advanced time.Time // when Advance last emitted
+	dropped  *Event    // what it has dropped since
 }
 
 // Print emits one line of output.
@@ -123,17 +126,20 @@ func (t *Running) Print(line string) {
 // every buffer they copy, which nobody can read and no log should hold.
 const advanceEvery = 100 * time.Millisecond
 
-// Advance says how many bytes of how many are done. Calls that follow each other
-// closely are dropped, but for the last one: that where current is total.
+// Advance says how many bytes of how many are done. Of calls that follow each
+// other closely only the last is sure to be shown.
 func (t *Running) Advance(current, total int64) {
-	last, now := t.advanced.Load(), time.Now().UnixNano()
-	if current != total && now-last < int64(advanceEvery) {
+	e := Event{Kind: Advanced, Task: t.n, Current: current, Total: total}
+	t.mu.Lock()
+	now := time.Now()
+	if now.Sub(t.advanced) < advanceEvery {
+		t.dropped = &e
+		t.mu.Unlock()
 		return
 	}
-	if !t.advanced.CompareAndSwap(last, now) && current != total {
-		return // another goroutine has just said it
-	}
-	t.r.emit(Event{Kind: Advanced, Task: t.n, Current: current, Total: total})
+	t.advanced, t.dropped = now, nil
+	t.mu.Unlock()
+	t.r.emit(e)
 }
 
 // Warn emits a warning about the task.
@@ -144,6 +150,12 @@ func (t *Running) Warn(message string) {
 // End ends the task: v if err is nil, else Failed, or Canceled where err is the
 // build's cancellation.
 func (t *Running) End(v Verdict, err error) {
+	t.mu.Lock()
+	last := t.dropped
+	t.mu.Unlock()
+	if last != nil {
+		t.r.emit(*last)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled):

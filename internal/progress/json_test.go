@@ -3,6 +3,8 @@ package progress
 import (
 	"bytes"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -20,4 +22,18 @@ func TestJSON(t *testing.T) {
 			t.Errorf("printed:\n%s\nwant:\n%s", &out, want)
 		}
 	})
+}
+
+func TestEveryFieldIsExplainedInTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/progress.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeFor[jsonEvent]()
+	for i := range fields.NumField() {
+		name, _, _ := strings.Cut(fields.Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("the field %q is not in docs/progress.md", name)
+		}
+	}
 }
