@@ -24,7 +24,7 @@ func (e *Engine) newStack(dirs []*layerDir) (*stack, error) {
 // push puts dirs on top of s, with a skeleton over them if they need one, and
 // merges the lowest directories if there are more than the kernel takes.
 func (e *Engine) push(s *stack, dirs ...*layerDir) error {
-	s.dirs = append(s.dirs, dirs...)
+	s.add(dirs)
 	wrong, err := s.wrong(dirs)
 	if err != nil {
 		return err
@@ -37,6 +37,17 @@ func (e *Engine) push(s *stack, dirs ...*layerDir) error {
 		s.dirs = append(s.dirs, skeleton)
 	}
 	return e.fit(s)
+}
+
+// add puts dirs on top of s. A directory that was in s already is taken out
+// from where it was: overlayfs refuses to see one twice, as with the empty
+// layer that many images have several times. Nothing changes by that, since
+// everything a layer says is said again, and last, by its upper copy.
+func (s *stack) add(dirs []*layerDir) {
+	for _, d := range dirs {
+		s.dirs = slices.DeleteFunc(s.dirs, func(old *layerDir) bool { return old.path == d.path })
+		s.dirs = append(s.dirs, d)
+	}
 }
 
 // wrong returns the directories that the stack shows with the mode or owner of
