@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/kiln-build/kiln/internal/tree"
 )
 
 // ignoreName is the ignore file at the root of a source tree; behind the name
@@ -28,7 +29,7 @@ type Ignore struct {
 	// matchers are equal: a PatternMatcher compiles as it goes and must not be
 	// shared, but its results can.
 	matchers   sync.Pool
-	exceptions [][]string // the segments of the patterns that start with "!"
+	exceptions []string // the patterns that start with "!", without it
 }
 
 // ReadIgnore reads the ignore file for the source tree dir: the one beside the
@@ -79,7 +80,7 @@ func ParseIgnore(name string, r io.Reader) (*Ignore, error) {
 	ig.matchers.Put(first)
 	for _, p := range first.Patterns() {
 		if p.Exclusion() {
-			ig.exceptions = append(ig.exceptions, strings.Split(p.String(), "/"))
+			ig.exceptions = append(ig.exceptions, p.String())
 		}
 	}
 	return ig, nil
@@ -105,30 +106,12 @@ func (ig *Ignore) match(path string, parent patternmatcher.MatchInfo) (bool, pat
 // mayReinclude reports whether an exception could match something below the
 // ignored directory dir. It may say yes where in the end nothing does.
 func (ig *Ignore) mayReinclude(dir string) bool {
-	segments := strings.Split(dir, "/")
 	for _, pattern := range ig.exceptions {
-		if mayMatchBelow(pattern, segments) {
+		if tree.MayMatchBelow(pattern, dir) {
 			return true
 		}
 	}
 	return false
-}
-
-func mayMatchBelow(pattern, dir []string) bool {
-	for i, segment := range dir {
-		if i == len(pattern) {
-			return false
-		}
-		// What a class or an escape means differs between filepath.Match and
-		// the matcher; "**" matches any number of segments.
-		if strings.Contains(pattern[i], "**") || strings.ContainsAny(pattern[i], `[\`) {
-			return true
-		}
-		if ok, err := filepath.Match(pattern[i], segment); err == nil && !ok {
-			return false
-		}
-	}
-	return len(pattern) > len(dir)
 }
 
 // Pattern returns the pattern that path is ignored by, for messages; "" if it

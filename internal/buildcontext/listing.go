@@ -48,8 +48,7 @@ type item struct {
 
 // more is what few items have.
 type more struct {
-	target       string // of a symbolic link
-	first        string // the first name of a file that has several
+	link         string // as in layer.Entry
 	major, minor uint32
 }
 
@@ -60,10 +59,7 @@ func (l *listing) entry(i int) layer.Entry {
 		ModTime: time.Unix(it.sec, int64(it.nsec)),
 	}
 	if it.more != nil {
-		e.Linkname, e.Major, e.Minor = it.more.target, it.more.major, it.more.minor
-		if it.more.first != "" && it.more.first != e.Path {
-			e.Linkname = it.more.first
-		}
+		e.Linkname, e.Major, e.Minor = it.more.link, it.more.major, it.more.minor
 	}
 	if sum := l.sums[i].Load(); sum != nil {
 		e.Content = *sum
@@ -193,7 +189,7 @@ func (d *Dir) statAt(f *os.File, name, path string) (item, error) {
 	case unix.S_IFREG:
 		it.typ, it.size = layer.Regular, st.Size
 		if st.Nlink > 1 {
-			it.more = &more{first: d.firstName(inode{st.Dev, st.Ino}, path)}
+			it.more = &more{link: d.firstName(inode{st.Dev, st.Ino}, path)}
 		}
 	case unix.S_IFDIR:
 		it.typ = layer.Dir
@@ -202,7 +198,7 @@ func (d *Dir) statAt(f *os.File, name, path string) (item, error) {
 		if err != nil {
 			return item{}, err
 		}
-		it.typ, it.more = layer.Symlink, &more{target: target}
+		it.typ, it.more = layer.Symlink, &more{link: target}
 	case unix.S_IFCHR, unix.S_IFBLK:
 		it.typ = layer.Char
 		if st.Mode&unix.S_IFMT == unix.S_IFBLK {

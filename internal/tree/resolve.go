@@ -17,21 +17,26 @@ const maxLinks = 255
 // ErrTooManyLinks is returned for a path whose symbolic links lead in a circle.
 var ErrTooManyLinks = errors.New("too many levels of symbolic links")
 
+// Lstater is the part of a [View] that resolving needs.
+type Lstater interface {
+	Lstat(path string) (layer.Entry, error)
+}
+
 // Resolve returns the path that name leads to, with every symbolic link in it
 // followed, the last component included. Links are resolved inside the root:
 // an absolute target starts there, and ".." stops there. What does not exist
 // is kept as it is, so that the result can be created; a name that goes
 // through a file fails with an error that wraps "not a directory".
-func Resolve(v View, name string) (string, error) {
+func Resolve(v Lstater, name string) (string, error) {
 	return resolve(v, name, true)
 }
 
 // ResolveParent is [Resolve], but does not follow the last component.
-func ResolveParent(v View, name string) (string, error) {
+func ResolveParent(v Lstater, name string) (string, error) {
 	return resolve(v, name, false)
 }
 
-func resolve(v View, name string, followLast bool) (string, error) {
+func resolve(v Lstater, name string, followLast bool) (string, error) {
 	r := resolver{view: v, at: ".", rest: name}
 	for r.rest != "" {
 		part, rest, _ := strings.Cut(r.rest, "/")
@@ -45,7 +50,7 @@ func resolve(v View, name string, followLast bool) (string, error) {
 
 // resolver walks a path element by element.
 type resolver struct {
-	view    View
+	view    Lstater
 	at      string // where it stands: no symbolic links in it
 	rest    string // what is still to go
 	links   int

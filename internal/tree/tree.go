@@ -62,6 +62,9 @@ func newTree(layers []*layer.Layer, indexes []layer.Index, contents Contents) *T
 	return &Tree{contents: contents, layers: layers, indexes: indexes, dirs: make(map[string]*dir)}
 }
 
+// Empty returns the tree of no layers.
+func Empty() *Tree { return newTree(nil, nil, nil) }
+
 // With returns the tree that shows l on top of t.
 func (t *Tree) With(ctx context.Context, l *layer.Layer) (*Tree, error) {
 	index, err := l.Index(ctx)

@@ -14,7 +14,8 @@ import (
 type View interface {
 	// Lstat describes path without following it; the error is fs.ErrNotExist
 	// if there is nothing. A Link entry is shown as the Regular file it is,
-	// with Linkname naming the first name of the same file.
+	// with Linkname naming the first name of the same file; for that name
+	// itself Linkname may be empty or name itself.
 	Lstat(path string) (layer.Entry, error)
 	// ReadDir describes what is in the directory path, sorted by name.
 	ReadDir(path string) ([]layer.Entry, error)

@@ -1,0 +1,195 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/kiln-build/kiln/internal/layer"
+	"github.com/kiln-build/kiln/internal/tree"
+)
+
+// errNotDir and errIsDir are what a real file system would say.
+var (
+	errNotDir = errors.New("not a directory")
+	errIsDir  = errors.New("is a directory")
+)
+
+// whiteoutPrefix marks deletions in a layer's tar (OCI image layer
+// specification), so no file can have a name like that.
+const whiteoutPrefix = ".wh."
+
+// draft is a file system that is being changed: the image as it is so far, and
+// on top of it what a step puts there. The changes become a [layer.Delta].
+type draft struct {
+	base    tree.View
+	entries []layer.Entry
+	facts   []fact           // of entries
+	at      map[string]int32 // path -> entries
+	origins []origin
+	gone    map[string]bool // what was removed to make place
+	groups  uint32          // how many group numbers have been given out
+	dead    int             // entries that were removed again
+}
+
+// fact is what a draft knows of an entry besides.
+type fact struct {
+	origin uint32 // in origins, for the content of a regular file
+	group  uint32 // not 0: the file's names, which have the same number
+	offset int64  // for the origin
+	flags  flags
+}
+
+type flags uint8
+
+const (
+	// fresh marks a directory that was made here: nothing of the base is in it.
+	fresh flags = 1 << iota
+	// opaque marks one that hides a directory of the base.
+	opaque
+	// removed marks an entry that is no longer there.
+	removed
+)
+
+// origin knows where the contents of entries are.
+type origin interface {
+	open(ctx context.Context, e layer.Entry, f fact) (io.ReadCloser, error)
+}
+
+func newDraft(base tree.View) *draft {
+	return &draft{base: base, at: make(map[string]int32)}
+}
+
+// Lstat describes path as it is now, so that links are resolved through what
+// the step itself has put there.
+func (d *draft) Lstat(path string) (layer.Entry, error) {
+	if i, ok := d.at[path]; ok {
+		return d.entries[i], nil
+	}
+	if d.gone[path] || d.hidesBase(path) {
+		return layer.Entry{}, &fs.PathError{Op: "lstat", Path: path, Err: fs.ErrNotExist}
+	}
+	return d.base.Lstat(path)
+}
+
+// hidesBase reports whether the base's path lies under something that the
+// draft has put there: then it is not to be seen.
+func (d *draft) hidesBase(path string) bool {
+	for path != "." {
+		path = layer.Parent(path)
+		if i, ok := d.at[path]; ok {
+			return d.entries[i].Type != layer.Dir || d.facts[i].flags&fresh != 0
+		}
+	}
+	return false
+}
+
+// lstat is Lstat with absence as an ordinary answer.
+func (d *draft) lstat(path string) (e layer.Entry, exists bool, err error) {
+	e, err = d.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return layer.Entry{}, false, nil
+	}
+	return e, err == nil, err
+}
+
+// addOrigin makes o known.
+func (d *draft) addOrigin(o origin) uint32 {
+	d.origins = append(d.origins, o)
+	return uint32(len(d.origins) - 1)
+}
+
+// originOf returns where entry i has its content.
+func (d *draft) originOf(i int) origin {
+	if len(d.origins) == 0 {
+		return nil
+	}
+	return d.origins[d.facts[i].origin]
+}
+
+// put places e, over whatever is at its path; for a directory that exists it
+// changes the facts only. It returns the number of the entry.
+func (d *draft) put(e layer.Entry, f fact) (int32, error) {
+	if strings.HasPrefix(layer.Base(e.Path), whiteoutPrefix) {
+		return 0, fmt.Errorf("copy %s: a layer cannot hold files whose names start with %s", e.Path, whiteoutPrefix)
+	}
+	if e.Type != layer.Regular {
+		e.Size = 0
+	}
+	if i, ok := d.at[e.Path]; ok {
+		f.flags |= d.facts[i].flags & (fresh | opaque)
+		d.entries[i], d.facts[i] = e, f
+		return i, nil
+	}
+	i := int32(len(d.entries))
+	d.entries, d.facts = append(d.entries, e), append(d.facts, f)
+	d.at[e.Path] = i
+	return i, nil
+}
+
+// mkdir makes a directory that does not exist.
+func (d *draft) mkdir(e layer.Entry) error {
+	f := fact{flags: fresh}
+	if d.gone[e.Path] {
+		f.flags |= opaque
+	}
+	_, err := d.put(e, f)
+	return err
+}
+
+// remove takes away path and all below it, to make place for something else
+// that is put there next.
+func (d *draft) remove(path string) {
+	for i := range d.entries {
+		p := d.entries[i].Path
+		if d.facts[i].flags&removed == 0 && (p == path || isBelow(p, path)) {
+			d.facts[i].flags |= removed
+			delete(d.at, p)
+			d.dead++
+		}
+	}
+	if d.gone == nil {
+		d.gone = make(map[string]bool)
+	}
+	d.gone[path] = true
+}
+
+// mkdirAll makes dir and what is missing above it. dir has been resolved: there
+// are no links in it.
+func (d *draft) mkdirAll(dir string, like layer.Entry) error {
+	if dir == "." {
+		return nil
+	}
+	e, exists, err := d.lstat(dir)
+	if err != nil {
+		return err
+	}
+	if exists {
+		if e.Type != layer.Dir {
+			return &fs.PathError{Op: "mkdir", Path: "/" + dir, Err: errNotDir}
+		}
+		return nil
+	}
+	if err := d.mkdirAll(layer.Parent(dir), like); err != nil {
+		return err
+	}
+	like.Path = dir
+	return d.mkdir(like)
+}
+
+// newDir is a directory of the kind that is made on the way.
+func newDir(mode uint32, who owner, now time.Time) layer.Entry {
+	return layer.Entry{Type: layer.Dir, Mode: mode & layer.ModePerm, UID: who.uid, GID: who.gid, ModTime: now}
+}
+
+// isBelow reports whether path is below dir.
+func isBelow(path, dir string) bool {
+	if dir == "." {
+		return path != "."
+	}
+	return len(path) > len(dir) && path[len(dir)] == '/' && strings.HasPrefix(path, dir)
+}
