@@ -11,8 +11,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// deltaChanges reads a Delta's entries in application order.
-func deltaChanges(ctx context.Context, d Delta) iter.Seq2[Change, error] {
+// DeltaChanges iterates over the entries of d with their content, in the order
+// in which they have to be applied.
+func DeltaChanges(ctx context.Context, d Delta) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for i, e := range d.Entries() {
 			if ctx.Err() != nil {

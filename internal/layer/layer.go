@@ -101,7 +101,7 @@ func (l *Layer) Delta() Delta { return l.delta }
 // else from the blob.
 func (l *Layer) Changes(ctx context.Context) iter.Seq2[Change, error] {
 	if l.delta != nil && l.delta.Stable() {
-		return deltaChanges(ctx, l.delta)
+		return DeltaChanges(ctx, l.delta)
 	}
 	return l.blobChanges(ctx)
 }

@@ -38,6 +38,13 @@ type tarWriter struct {
 	contents [][sha256.Size]byte
 }
 
+// WriteTar writes the entries of d to w as a tar, as a layer would hold them.
+// It does not release d.
+func WriteTar(ctx context.Context, w io.Writer, d Delta) error {
+	_, err := writeTar(ctx, w, d)
+	return err
+}
+
 // writeTar writes the entries of d to w as a tar.
 func writeTar(ctx context.Context, w io.Writer, d Delta) (written, error) {
 	sum := newSummer(w)
