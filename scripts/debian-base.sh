@@ -1,13 +1,17 @@
 #!/bin/bash
 # Makes a small Debian root filesystem with apt, and prints the path of its
 # archive (tar, gzip). It is made once and kept in $KILN_TEST_CACHE, by default
-# kiln-test in the user's cache directory.
+# /var/cache/kiln-test for root and ~/.cache/kiln-test for others.
 #
 # The release and the mirrors are those of this machine: whatever its apt can
 # reach, the apt inside the image can reach too. Nothing is written down here.
 set -euo pipefail
 
-cache=${KILN_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kiln-test}
+if [[ $(id -u) -eq 0 ]]; then
+	cache=${KILN_TEST_CACHE:-/var/cache/kiln-test}
+else
+	cache=${KILN_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kiln-test}
+fi
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 archive=$cache/debian-$suite-$(dpkg --print-architecture).tar.gz
 
