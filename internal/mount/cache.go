@@ -13,7 +13,7 @@ import (
 // content of from/source, if given, and has the mode and owner asked for.
 func (m *Maker) cache(ctx context.Context, mount plan.Mount, origins Origins) (made, error) {
 	o := owner(mount, 0o755)
-	fill := func(dir string) error {
+	begin := func(dir string) error {
 		if err := m.seed(ctx, dir, mount, origins); err != nil {
 			return fmt.Errorf("fill new cache %s: %w", mount.ID, err)
 		}
@@ -22,7 +22,7 @@ func (m *Maker) cache(ctx context.Context, mount plan.Mount, origins Origins) (m
 		}
 		return chmod(dir, o.Mode)
 	}
-	dir, release, err := m.Caches.Acquire(ctx, mount.ID, mount.Sharing, fill)
+	dir, release, err := m.Caches.Acquire(ctx, mount.ID, mount.Sharing, begin)
 	if err != nil {
 		return made{}, err
 	}
@@ -30,6 +30,23 @@ func (m *Maker) cache(ctx context.Context, mount plan.Mount, origins Origins) (m
 		mount:   &proc.Mount{Target: mount.Target, ReadOnly: mount.ReadOnly, Source: proc.MountSource{Path: dir}},
 		release: release,
 	}, nil
+}
+
+// seed puts the first content into a new cache.
+func (m *Maker) seed(ctx context.Context, dir string, mount plan.Mount, origins Origins) error {
+	from := mount.From
+	if from.Stage == nil && from.Image == nil && from.Context == "" {
+		return nil // a cache is only filled from what the instruction names
+	}
+	layers, err := origins.Origin(ctx, from)
+	if err != nil {
+		return err
+	}
+	files, _, err := m.Sources.Files(ctx, from, layers, mount.Source)
+	if err != nil {
+		return err
+	}
+	return fill(ctx, dir, files)
 }
 
 // chmod sets all twelve mode bits of a directory of kiln's own.

@@ -9,7 +9,6 @@ import (
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
 	"github.com/kiln-build/kiln/internal/proc"
-	"github.com/kiln-build/kiln/internal/unpack"
 )
 
 // Origins gives the layers that bind and cache mounts are taken from.
@@ -17,10 +16,12 @@ type Origins interface {
 	Origin(ctx context.Context, from plan.Origin) ([]*layer.Layer, error)
 }
 
-// Sources gives the files of a source tree ("" is the build's own) as changes
-// that can be put into a directory.
+// Sources gives files that can be put into a directory.
 type Sources interface {
-	Files(ctx context.Context, name, path string) (layer.Delta, error)
+	// Files returns what path shows in the source tree named by from.Context,
+	// or in layers where from is a stage or an image: the content of a
+	// directory, or the one file, whose name is returned then.
+	Files(ctx context.Context, from plan.Origin, layers []*layer.Layer, path string) (files layer.Delta, name string, err error)
 }
 
 // Caches gives the directories of cache mounts.
