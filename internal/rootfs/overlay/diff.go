@@ -27,10 +27,8 @@ type differ struct {
 	upper     string
 	userXattr bool
 
-	entries []layer.Entry
+	found   scan.Collector
 	implied []string
-	// links are the regular files with several names, by inode.
-	links map[uint64]*linked
 	// drops are paths in upper that are no change; left there they would hide
 	// what another stack has in their place.
 	drops []drop
@@ -45,65 +43,51 @@ type drop struct {
 // diff returns what upper changes, and removes from it what is no change.
 // Nothing is mounted, so nothing changes meanwhile.
 func diff(ctx context.Context, below *stack, upper *layerDir) (changes, error) {
-	d := &differ{ctx: ctx, upper: upper.diff(), userXattr: below.userXattr, links: make(map[uint64]*linked)}
-	if err := d.walkRoot(below); err != nil {
+	d := &differ{ctx: ctx, upper: upper.diff(), userXattr: below.userXattr}
+	root, err := d.root(below)
+	if err != nil {
 		return changes{}, err
 	}
-	d.resolveLinks()
+	if err := d.walk(".", below.root()); err != nil {
+		return changes{}, err
+	}
+	entries, unchanged := d.found.Finish(root)
+	for _, rel := range unchanged {
+		d.drops = append(d.drops, drop{file: filepath.Join(d.upper, rel)})
+	}
 	if err := d.tidy(); err != nil {
 		return changes{}, fmt.Errorf("tidy upper directory: %w", err)
 	}
 	slices.SortFunc(d.implied, layer.Compare)
-	return changes{entries: d.entries, implied: d.implied}, nil
+	return changes{entries: entries, implied: d.implied}, nil
 }
 
-// walkRoot is walk for the root. Its time is not a change: every new name in
-// it sets it, and no other builder records it.
-func (d *differ) walkRoot(below *stack) error {
+// root returns the entry of the root, nil if it did not change. Its time is not
+// a change: every new name in it sets it, and no other builder records it.
+func (d *differ) root(below *stack) (*layer.Entry, error) {
 	_, meant, err := below.attributes(".")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	st, err := scan.Lstat(d.upper)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	lowerStat, err := scan.Lstat(meant)
+	was, err := scan.Lstat(meant)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	st.Mtim = lowerStat.Mtim
-	same, err := sameDir(d.upper, &st, meant, &lowerStat)
+	was.Mtim = st.Mtim
+	same, err := sameDir(d.upper, &st, meant, &was)
 	if err != nil {
-		return err
-	}
-	if err := d.walk(".", below.root()); err != nil {
-		return err
+		return nil, err
 	}
 	if same {
 		d.implied = append(d.implied, ".")
-		return nil
+		return nil, nil
 	}
 	e, err := scan.Entry(d.upper, ".", &st)
-	if err != nil {
-		return err
-	}
-	// "." has its place among the other paths: "-x" comes before it.
-	at, _ := slices.BinarySearchFunc(d.entries, e, func(a, b layer.Entry) int { return layer.Compare(a.Path, b.Path) })
-	d.insert(at, e)
-	return nil
-}
-
-// insert puts e at position at, which moves those that links refer to.
-func (d *differ) insert(at int, e layer.Entry) {
-	d.entries = slices.Insert(d.entries, at, e)
-	for _, l := range d.links {
-		for i := range l.names {
-			if l.names[i].entry >= at {
-				l.names[i].entry++
-			}
-		}
-	}
+	return &e, err
 }
 
 // walk visits what is in the directory rel, which is over lower.
@@ -146,8 +130,6 @@ func (d *differ) visit(rel, name string, lower view) error {
 		return nil
 	case isDir(&st):
 		return d.visitDir(rel, &st, beneath, sub)
-	case isRegular(&st) && st.Nlink > 1:
-		return d.visitLinked(rel, &st, beneath)
 	}
 	return d.visitFile(rel, &st, beneath)
 }
@@ -155,7 +137,7 @@ func (d *differ) visit(rel, name string, lower view) error {
 // whiteout says that rel is gone, if it was there.
 func (d *differ) whiteout(rel string, beneath *found) {
 	if beneath != nil {
-		d.entries = append(d.entries, layer.Entry{Path: rel, Type: layer.Whiteout})
+		d.found.Marker(layer.Whiteout, rel)
 	}
 }
 
@@ -168,7 +150,7 @@ func (d *differ) visitDir(rel string, st *unix.Stat_t, beneath *found, sub view)
 			return err
 		}
 		if opaque {
-			d.entries = append(d.entries, layer.Entry{Path: rel, Type: layer.Opaque})
+			d.found.Marker(layer.Opaque, rel)
 			sub = view{}
 		} else if same, err = sameDir(file, st, beneath.file(), &beneath.st); err != nil {
 			return err
@@ -182,14 +164,13 @@ func (d *differ) visitDir(rel string, st *unix.Stat_t, beneath *found, sub view)
 	return d.walk(rel, sub)
 }
 
-// add appends the entry of rel.
+// add adds the entry of rel.
 func (d *differ) add(rel string, st *unix.Stat_t) error {
 	e, err := scan.Entry(filepath.Join(d.upper, rel), rel, st)
-	if err != nil {
-		return err
+	if err == nil {
+		d.found.Add(e)
 	}
-	d.entries = append(d.entries, e)
-	return nil
+	return err
 }
 
 func (d *differ) visitFile(rel string, st *unix.Stat_t, beneath *found) error {
@@ -198,11 +179,28 @@ func (d *differ) visitFile(rel string, st *unix.Stat_t, beneath *found) error {
 	if err != nil {
 		return err
 	}
+	if isRegular(st) && st.Nlink > 1 {
+		return d.addLinked(rel, st, beneath, same)
+	}
 	if same {
 		d.drops = append(d.drops, drop{file: file})
 		return nil
 	}
 	return d.add(rel, st)
+}
+
+// addLinked adds the entry of one of several names.
+func (d *differ) addLinked(rel string, st *unix.Stat_t, beneath *found, same bool) error {
+	e, err := scan.Entry(filepath.Join(d.upper, rel), rel, st)
+	if err != nil {
+		return err
+	}
+	var was *scan.Inode
+	if same {
+		was = &scan.Inode{Dev: beneath.st.Dev, Ino: beneath.st.Ino}
+	}
+	d.found.AddLinked(e, scan.Inode{Dev: st.Dev, Ino: st.Ino}, was)
+	return nil
 }
 
 // sameDir compares everything that a layer says of a directory.

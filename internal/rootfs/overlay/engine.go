@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"context"
-	"iter"
 	"runtime"
 	"sync"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/rootfs"
 	"github.com/kiln-build/kiln/internal/rootfs/mnt"
+	"github.com/kiln-build/kiln/internal/unpack"
 )
 
 // Store keeps unpacked layers. All its directories are on one file system. It
@@ -31,16 +31,15 @@ type Store interface {
 	Scratch() (dir string, err error)
 }
 
-// Options say how an [Engine] works. All are needed but UserXattr.
+// Options say how an [Engine] works. Store and Isolation are needed.
 type Options struct {
 	Store     Store
 	Isolation rootfs.Isolation
 	// UserXattr keeps the marks of overlayfs in user.overlay.*; needed in a
 	// user namespace.
 	UserXattr bool
-	// Unpack unpacks a layer into the empty directory dir, with whiteouts as
-	// overlayfs has them.
-	Unpack func(ctx context.Context, dir string, changes iter.Seq2[layer.Change, error]) error
+	// Unpack says how layers are unpacked; its Whiteouts are not looked at.
+	Unpack unpack.Options
 }
 
 // Engine implements [rootfs.Engine]. It is safe for concurrent use.
@@ -57,6 +56,10 @@ type Engine struct {
 
 // New returns an Engine. The caller has the right to mount.
 func New(o Options) *Engine {
+	o.Unpack.Whiteouts = unpack.Overlay
+	if o.UserXattr {
+		o.Unpack.Whiteouts = unpack.OverlayUserXattr
+	}
 	return &Engine{
 		Options:   o,
 		maxLower:  mnt.MaxLower(),

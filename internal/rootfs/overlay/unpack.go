@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/kiln-build/kiln/internal/layer"
+	"github.com/kiln-build/kiln/internal/rootfs/fill"
 )
 
 // flight is the unpacking of one layer that all who need it wait for.
@@ -127,7 +128,7 @@ func (e *Engine) unpack(ctx context.Context, l *layer.Layer) (_ *layerDir, err e
 		return nil, err
 	}
 	named := make(names)
-	if err := e.Unpack(ctx, dir.diff(), named.note(l.Changes(ctx))); err != nil {
+	if err := fill.Dir(ctx, dir.diff(), named.note(l.Changes(ctx)), e.Unpack); err != nil {
 		return nil, err
 	}
 	dir.implied = named.implied()

@@ -1,0 +1,2 @@
+// Package fill puts layers into directories on behalf of the storages.
+package fill
