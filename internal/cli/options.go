@@ -12,6 +12,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/kiln-build/kiln/internal/build"
+	"github.com/kiln-build/kiln/internal/registry"
 )
 
 // options turns flags into what the build is told. It finds what is wrong with
@@ -25,6 +26,7 @@ func (f *buildFlags) options(p Process, dir string) (build.Options, error) {
 		IIDFile: f.iidFile, MetadataFile: f.metadataFile,
 		NoCache: f.noCache, Engine: f.engine,
 		InsecureRegistries: f.insecure,
+		CredentialFiles:    registry.CredentialFiles(p.getenv),
 		Now:                time.Now(),
 	}
 	for _, set := range []func(Process, *build.Options) error{
@@ -174,6 +176,11 @@ func (f *buildFlags) setMachinery(p Process, opts *build.Options) error {
 			return misuse("leave it out", "--compression-level means nothing with --compression none")
 		}
 		return misuse("", "--compression-level %d is not in 1-%d", f.level, most)
+	}
+	for _, host := range f.insecure {
+		if host == "" || strings.Contains(host, "/") {
+			return misuse("write --insecure-registry localhost:5000", "--insecure-registry %q is not a host", host)
+		}
 	}
 	if f.root == "" {
 		root, err := defaultRoot(p)

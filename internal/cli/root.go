@@ -28,7 +28,6 @@ func newRootCommand(p Process, b Builder) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.AddCommand(newBuildCommand(p, b), newVersionCommand())
 	return root
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
+	"github.com/kiln-build/kiln/internal/testenv"
 )
 
 // TestMain makes the test binary the program itself when a script calls it.
@@ -35,20 +36,37 @@ func mainOfTest() int {
 	})
 }
 
-// The scripts say what a user types and sees.
+// TestScripts runs the scripts that build nothing: what a user types and sees.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	testscript.Run(t, params("testdata/script", nil))
+}
+
+// TestBuilds runs the scripts that build images. They find a registry at
+// $REGISTRY, and an image with a shell in it at $BASE and $BUSYBOX.
+func TestBuilds(t *testing.T) {
+	r := testenv.Registry(t)
+	base := testenv.BusyboxBase(t, r)
+	testscript.Run(t, params("testdata/build", map[string]string{
+		"REGISTRY": r.Addr, "BASE": base, "BUSYBOX": base,
+	}))
+}
+
+func params(dir string, env map[string]string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			for key, value := range env {
+				e.Setenv(key, value)
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": status,
 		},
-	})
+	}
 }
 
 // status runs a command and compares its exit status:
