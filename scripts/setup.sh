@@ -8,7 +8,7 @@ needed=(
 	docker-registry # is where the demo pushes to
 	skopeo          # pulls what kiln pushed
 	umoci           # unpacks it
-	crun            # runs it
+	runc            # runs it
 	busybox-static  # makes small base images
 	uidmap          # many ids for ordinary users
 	util-linux      # setpriv runs the tests as an ordinary user
