@@ -9,6 +9,8 @@ import (
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
+
+	"github.com/kiln-build/kiln/internal/rootfs/scan"
 )
 
 // place is a path in the root that something is mounted on.
@@ -36,7 +38,7 @@ func (s *setup) makePlace(target string, dir bool) (string, error) {
 		return path, checkPlace(path, dir)
 	}
 	made := place{path: path}
-	err = keepTimes(filepath.Dir(missing[0]), func() error {
+	err = scan.KeepTimes(filepath.Dir(missing[0]), func() error {
 		for i, part := range missing {
 			last := i == len(missing)-1
 			if err := makePart(part, dir || !last); err != nil {
@@ -95,22 +97,6 @@ func makePart(path string, dir bool) error {
 	return f.Close()
 }
 
-// keepTimes calls change and puts the times of dir back afterwards.
-func keepTimes(dir string, change func() error) error {
-	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil {
-		return fmt.Errorf("stat %s: %w", dir, err)
-	}
-	if err := change(); err != nil {
-		return err
-	}
-	err := unix.UtimesNanoAt(unix.AT_FDCWD, dir, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil {
-		return fmt.Errorf("restore times of %s: %w", dir, err)
-	}
-	return nil
-}
-
 // clear ends what the process left running and takes away what was made to
 // mount on. Directories that the process has put something in stay.
 func (s *setup) clear() error {
@@ -144,7 +130,7 @@ func removeMade(path string) error {
 	if !info.IsDir() && (!info.Mode().IsRegular() || info.Size() > 0) {
 		return nil // the process has put something else there
 	}
-	return keepTimes(filepath.Dir(path), func() error {
+	return scan.KeepTimes(filepath.Dir(path), func() error {
 		err := os.Remove(path)
 		if errors.Is(err, unix.ENOTEMPTY) {
 			return nil

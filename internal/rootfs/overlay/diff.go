@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -246,18 +245,13 @@ func sameTarget(a, b string) (bool, error) {
 // tidy does the drops. Directories keep their times.
 func (d *differ) tidy() error {
 	for _, drop := range d.drops {
-		parent := filepath.Dir(drop.file)
-		st, err := scan.Lstat(parent)
+		err := scan.KeepTimes(filepath.Dir(drop.file), func() error {
+			if err := os.Remove(drop.file); err != nil || !drop.whiteout {
+				return err
+			}
+			return unix.Mknod(drop.file, unix.S_IFCHR, 0)
+		})
 		if err != nil {
-			return err
-		}
-		if err := os.Remove(drop.file); err != nil {
-			return err
-		}
-		if drop.whiteout {
-			err = unix.Mknod(drop.file, unix.S_IFCHR, 0)
-		}
-		if err := errors.Join(err, setTimes(parent, &st)); err != nil {
 			return err
 		}
 	}

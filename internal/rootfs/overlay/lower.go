@@ -46,7 +46,11 @@ func (s *stack) root() view {
 
 // lookup returns what v shows under name, nil if that is nothing, and, if it is
 // a directory, the view of it.
-func (v view) lookup(name string) (*found, view, error) {
+func (v view) lookup(name string) (*found, view, error) { return v.find(name, false) }
+
+// find is lookup. With throughOpaque the directories that an opaque one hides
+// are parts as well: what it does not say of itself it has from them.
+func (v view) find(name string, throughOpaque bool) (*found, view, error) {
 	var top *found
 	below := view{userXattr: v.userXattr}
 	for _, p := range v.parts {
@@ -76,7 +80,7 @@ func (v view) lookup(name string) (*found, view, error) {
 		if err != nil {
 			return nil, view{}, err
 		}
-		if opaque {
+		if opaque && !throughOpaque {
 			break
 		}
 	}

@@ -151,7 +151,7 @@ func (m *merger) remove(rel string) error {
 
 func (m *merger) setAllTimes() error {
 	for path, st := range m.times {
-		if err := setTimes(path, &st); err != nil {
+		if err := scan.SetTimes(path, &st); err != nil {
 			return err
 		}
 	}

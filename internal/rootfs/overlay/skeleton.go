@@ -85,8 +85,9 @@ func (s *stack) wrong(dirs []*layerDir) ([]string, error) {
 func (s *stack) attributes(rel string) (shown, meant string, err error) {
 	v := s.root()
 	if rel != "." {
-		for name := range strings.SplitSeq(rel, "/") {
-			if _, v, err = v.lookup(name); err != nil {
+		names := strings.Split(rel, "/")
+		for i, name := range names {
+			if _, v, err = v.find(name, i == len(names)-1); err != nil {
 				return "", "", err
 			}
 		}
@@ -197,14 +198,5 @@ func copyAttributes(from, to string) error {
 			return &os.PathError{Op: "set xattr " + name + " of", Path: to, Err: err}
 		}
 	}
-	return setTimes(to, &st)
-}
-
-// setTimes gives path the times in st.
-func setTimes(path string, st *unix.Stat_t) error {
-	err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil {
-		return &os.PathError{Op: "set times of", Path: path, Err: err}
-	}
-	return nil
+	return scan.SetTimes(to, &st)
 }

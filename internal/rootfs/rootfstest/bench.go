@@ -28,11 +28,22 @@ type Bench struct {
 
 	writer *layer.Writer
 	base   *layer.Layer
+	// later is an engine that has seen nothing yet, as on another day.
+	later rootfs.Engine
 }
 
 // NewBench makes a bench with an engine over a store of its own. It skips the
 // test where busybox is missing.
 func NewBench(t testing.TB, newEngine NewEngine) *Bench {
+	t.Helper()
+	s := openStore(t)
+	b := &Bench{TB: t, Store: s, Engine: newEngine(t, s), later: newEngine(t, openStore(t))}
+	b.writer = layer.NewWriter(s, layer.Options{Compression: layer.None, Indexes: s})
+	b.base = b.busybox()
+	return b
+}
+
+func openStore(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.TempDir())
 	if err != nil {
@@ -43,10 +54,7 @@ func NewBench(t testing.TB, newEngine NewEngine) *Bench {
 			t.Error(err)
 		}
 	})
-	b := &Bench{TB: t, Store: s, Engine: newEngine(t, s)}
-	b.writer = layer.NewWriter(s, layer.Options{Compression: layer.None, Indexes: s})
-	b.base = b.busybox()
-	return b
+	return s
 }
 
 // busybox returns a layer of busybox, its applets and a few directories.
@@ -307,14 +315,15 @@ func (r *Root) content(d layer.Delta, i int, e layer.Entry) string {
 // content in /dev, /proc and /sys: the same in two of them if they are equal.
 func (r *Root) Listing() string {
 	r.Helper()
-	const list = `find / -xdev ! -path / ! -path '/tool' ! -path '/lib*' ! -path '/etc/host*' ! -path /etc/resolv.conf`
-	return r.Do(list + ` -print0 | sort -z | xargs -0 stat -c '%n %F %a %u:%g %t:%T %N'
-		` + list + ` ! -type d -print0 | sort -z | xargs -0 stat -c '%n %h %s %Y'
-		` + list + ` -type f -print0 | sort -z | xargs -0 md5sum`)
+	const list = `find / -xdev ! -path / ! -path '/etc/host*' ! -path /etc/resolv.conf`
+	return r.Do(list+` -print0 | sort -z | xargs -0 stat -c '%n %F %a %u:%g %t:%T %N'
+		`+list+` ! -type d -print0 | sort -z | xargs -0 stat -c '%n %s %Y'
+		`+list+` -type f -print0 | sort -z | xargs -0 stat -c '%n %h'
+		`+list+` -type f -print0 | sort -z | xargs -0 md5sum`, func(p *proc.Spec) { p.Mounts = nil })
 }
 
 // Reopened returns the root filesystem as a later build would open it, from
-// the blobs of the layers.
+// the blobs of the layers and with nothing unpacked.
 func (r *Root) Reopened() *Root {
 	r.Helper()
 	var layers []*layer.Layer
@@ -324,7 +333,9 @@ func (r *Root) Reopened() *Root {
 		}
 		layers = append(layers, l)
 	}
-	return r.OpenOnly(layers...)
+	later := *r.Bench
+	later.Engine = r.later
+	return later.OpenOnly(layers...)
 }
 
 // long is a deadline for what takes no time when it works.

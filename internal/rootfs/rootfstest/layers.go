@@ -54,7 +54,7 @@ func testImpliedDirs(t *testing.T, b *Bench) {
 	)
 	const look = `stat -c '%a %g' /secret /secret/deep /shared /tmp /new/deep /gone`
 	group := shared.GID
-	want := fmt.Sprintf("700 0\n711 0\n2770 %d\n1777 0\n755 0\n755 0", group)
+	want := fmt.Sprintf("700 0\n711 0\n2770 %d\n1777 0\n755 0\n700 0", group)
 	r.Shows(want, look)
 	r.Changes()
 	r.Apply(b.Layer(File("secret/deep/c", 0o644, ""), File("tmp/c", 0o644, "")))
