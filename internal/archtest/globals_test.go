@@ -33,7 +33,7 @@ func noMutableGlobals(s *source) []violation {
 func checkVariables(s *source, p *pkg, f *file, decl *ast.GenDecl) []violation {
 	var found []violation
 	for _, spec := range decl.Specs {
-		spec := spec.(*ast.ValueSpec) //nolint:errcheck // what a var declaration holds
+		spec := spec.(*ast.ValueSpec)
 		for i, name := range spec.Names {
 			switch {
 			case name.Name == "_", globals[p.dir+"."+name.Name] != "", isEmbedded(decl, spec):

@@ -36,7 +36,7 @@ func BusyboxLayer(t testing.TB) v1.Layer {
 	t.Helper()
 	busybox := RequireTool(t, "busybox")
 	binary := readStatic(t, busybox)
-	applets, err := exec.Command(busybox, "--list").Output()
+	applets, err := exec.CommandContext(t.Context(), busybox, "--list").Output()
 	if err != nil {
 		t.Fatalf("list the applets of busybox: %v", err)
 	}
@@ -94,7 +94,7 @@ func DebianBase(t testing.TB, r *RegistryServer) string {
 		RequireTool(t, tool)
 	}
 	script := filepath.Join(sourceRoot(t), "scripts", "debian-base.sh")
-	cmd := exec.Command(script)
+	cmd := exec.CommandContext(t.Context(), script)
 	var progress bytes.Buffer
 	cmd.Stderr = &progress
 	path, err := cmd.Output()
