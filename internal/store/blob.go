@@ -17,16 +17,20 @@ import (
 )
 
 // Create opens a new blob, which nobody sees until it is committed.
-func (s *Store) Create(context.Context) (layer.BlobFile, error) {
+func (s *Store) Create(context.Context) (layer.BlobFile, error) { return s.NewBlob() }
+
+// NewBlob is Create for those who read what they write.
+func (s *Store) NewBlob() (*BlobFile, error) {
 	f, err := os.CreateTemp(s.session.path, "blob-")
 	if err != nil {
 		return nil, fmt.Errorf("create blob: %w", err)
 	}
-	return &blobFile{store: s, file: f}, nil
+	return &BlobFile{store: s, file: f}, nil
 }
 
-// blobFile is a blob being written, a temporary file.
-type blobFile struct {
+// BlobFile is a blob being written, a temporary file. It is not safe for
+// concurrent use, but its readers are independent of it.
+type BlobFile struct {
 	store     *Store
 	file      *os.File
 	size      int64
@@ -34,7 +38,18 @@ type blobFile struct {
 	closed    bool
 }
 
-func (b *blobFile) Write(p []byte) (int, error) {
+// Reader opens the file that is being written: it grows with every Write, and
+// can be read to the end whatever becomes of the blob.
+func (b *BlobFile) Reader() (*os.File, error) {
+	f, err := os.Open(b.file.Name())
+	if err != nil {
+		return nil, fmt.Errorf("read blob being written: %w", err)
+	}
+	return f, nil
+}
+
+// Write implements io.Writer.
+func (b *BlobFile) Write(p []byte) (int, error) {
 	n, err := b.file.Write(p)
 	b.size += int64(n)
 	return n, err
@@ -42,7 +57,7 @@ func (b *blobFile) Write(p []byte) (int, error) {
 
 // Commit believes the caller that d is the digest of what was written; it is
 // read back through a verifying reader in any case.
-func (b *blobFile) Commit(d digest.Digest) (layer.Source, error) {
+func (b *BlobFile) Commit(d digest.Digest) (layer.Source, error) {
 	path, err := b.store.blobPath(d)
 	if err != nil {
 		return nil, err
@@ -58,7 +73,7 @@ func (b *blobFile) Commit(d digest.Digest) (layer.Source, error) {
 }
 
 // Close implements layer.BlobFile.
-func (b *blobFile) Close() error {
+func (b *BlobFile) Close() error {
 	err := b.closeFile()
 	if b.committed {
 		return err
@@ -69,7 +84,7 @@ func (b *blobFile) Close() error {
 	return err
 }
 
-func (b *blobFile) closeFile() error {
+func (b *BlobFile) closeFile() error {
 	if b.closed {
 		return nil
 	}
