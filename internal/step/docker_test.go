@@ -91,7 +91,7 @@ func (d docker) build(t *testing.T, dir string, lines []string) (flat, error) {
 	// By way of a stage: what old clients send of a source tree with links is
 	// not always all that is needed.
 	dockerfile := "FROM scratch AS context\nCOPY . /\nFROM scratch\n" + strings.Join(lines, "\n") + "\n"
-	cmd := exec.CommandContext(t.Context(), "docker", "build", "--network", "host", "--progress", "plain", "-o", "type=tar,dest=-", "-f", "-", dir)
+	cmd := exec.CommandContext(t.Context(), "docker", "build", "--no-cache", "--network", "host", "--progress", "plain", "-o", "type=tar,dest=-", "-f", "-", dir)
 	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=1", "DOCKER_HOST="+d.host)
 	cmd.Stdin = strings.NewReader(dockerfile)
 	var out, messages bytes.Buffer
