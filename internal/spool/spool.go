@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -31,17 +32,30 @@ func New(dir string) (*Spool, error) {
 	return &Spool{file: file}, nil
 }
 
-// Add appends what r yields until its end.
-func (s *Spool) Add(r io.Reader) (Section, error) {
+// Add appends what r yields until its end. It stops with the cause of ctx when
+// that is done.
+func (s *Spool) Add(ctx context.Context, r io.Reader) (Section, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := io.Copy(io.NewOffsetWriter(s.file, s.end), r)
+	n, err := io.Copy(io.NewOffsetWriter(s.file, s.end), reader{ctx, r})
 	if err != nil {
 		return Section{}, fmt.Errorf("write spool: %w", err)
 	}
 	section := Section{Offset: s.end, Size: n}
 	s.end += n
 	return section, nil
+}
+
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
 }
 
 // Open returns the content of a section. Closing it does nothing: the spool

@@ -1,6 +1,8 @@
 package spool_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -19,7 +21,7 @@ func TestSectionsHoldWhatWasAdded(t *testing.T) {
 	contents := []string{"first", "", strings.Repeat("third ", 100_000)}
 	var sections []spool.Section
 	for _, content := range contents {
-		section, err := s.Add(strings.NewReader(content))
+		section, err := s.Add(t.Context(), strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,15 +46,29 @@ func TestFailedAddIsNotKept(t *testing.T) {
 	}
 	defer s.Close()
 	broken := io.MultiReader(strings.NewReader("half"), io.LimitReader(failing{}, 1))
-	if _, err := s.Add(broken); err == nil {
+	if _, err := s.Add(t.Context(), broken); err == nil {
 		t.Fatal("adding from a reader that fails succeeded")
 	}
-	section, err := s.Add(strings.NewReader("whole"))
+	section, err := s.Add(t.Context(), strings.NewReader("whole"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := io.ReadAll(s.Open(section)); string(got) != "whole" {
 		t.Errorf("after a failure the section holds %q", got)
+	}
+}
+
+func TestAddStopsWithItsContext(t *testing.T) {
+	s, err := spool.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	cancel(why)
+	if _, err := s.Add(ctx, strings.NewReader("x")); !errors.Is(err, why) {
+		t.Errorf("adding with a cancelled context: %v", err)
 	}
 }
 

@@ -18,11 +18,11 @@ import (
 // unpack unpacks the archive that p is into the destination. It does nothing
 // and returns false if p is none: what it is is recognised by its content.
 func (c *copying) unpack(ctx context.Context, p pick) (done bool, err error) {
-	return c.unpackFrom(p.source.Path, func() (io.ReadCloser, error) { return c.view.Open(ctx, p.root.Path) })
+	return c.unpackFrom(ctx, p.source.Path, func() (io.ReadCloser, error) { return c.view.Open(ctx, p.root.Path) })
 }
 
 // unpackFrom unpacks what open returns; source names it in errors.
-func (c *copying) unpackFrom(source string, open func() (io.ReadCloser, error)) (done bool, err error) {
+func (c *copying) unpackFrom(ctx context.Context, source string, open func() (io.ReadCloser, error)) (done bool, err error) {
 	f, err := open()
 	if err != nil {
 		return false, fmt.Errorf("read source %s: %w", source, err)
@@ -42,7 +42,7 @@ func (c *copying) unpackFrom(source string, open func() (io.ReadCloser, error)) 
 	if err != nil {
 		return true, err
 	}
-	if err := u.all(archive, first); err != nil {
+	if err := u.all(ctx, archive, first); err != nil {
 		return true, fmt.Errorf("unpack %s: %w", source, err)
 	}
 	return true, nil
@@ -75,9 +75,9 @@ func (c *copying) unpacker() (*unpacker, error) {
 	return &unpacker{copying: c, root: root, spool: s, origin: c.draft.addOrigin(spoolOrigin{s})}, nil
 }
 
-func (u *unpacker) all(archive *tar.Reader, h *tar.Header) error {
+func (u *unpacker) all(ctx context.Context, archive *tar.Reader, h *tar.Header) error {
 	for {
-		if err := u.member(archive, h); err != nil {
+		if err := u.member(ctx, archive, h); err != nil {
 			return fmt.Errorf("%s: %w", h.Name, err)
 		}
 		var err error
@@ -92,7 +92,7 @@ func (u *unpacker) all(archive *tar.Reader, h *tar.Header) error {
 // errOutside is returned for names that lead out of the destination.
 var errOutside = errors.New("leads out of the destination")
 
-func (u *unpacker) member(archive *tar.Reader, h *tar.Header) error {
+func (u *unpacker) member(ctx context.Context, archive *tar.Reader, h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (u *unpacker) member(archive *tar.Reader, h *tar.Header) error {
 	case e.Type == layer.Dir && !(exists && old.Type == layer.Dir):
 		return u.draft.mkdir(e)
 	case e.Type == layer.Regular:
-		return u.content(archive, e)
+		return u.content(ctx, archive, e)
 	}
 	_, err = u.draft.put(e, fact{})
 	return err
@@ -145,8 +145,8 @@ func (u *unpacker) place(name string) (string, error) {
 	return joinRel(parent, layer.Base(name)), nil
 }
 
-func (u *unpacker) content(archive *tar.Reader, e layer.Entry) error {
-	section, err := u.spool.Add(archive)
+func (u *unpacker) content(ctx context.Context, archive *tar.Reader, e layer.Entry) error {
+	section, err := u.spool.Add(ctx, archive)
 	if err != nil {
 		return err
 	}
@@ -175,19 +175,20 @@ func (u *unpacker) link(target, linkname string) error {
 	i, ok := u.draft.at[first]
 	if !ok {
 		// The file is in a layer below. A link to it needs it in this one.
-		o := viewOrigin{view: u.draft.base, from: ".", to: "."}
-		e.Linkname = linkOfSymlink(e)
+		o := viewOrigin{view: u.draft.base, from: first, to: first}
+		if e.Type == layer.Regular {
+			e.Linkname = ""
+		}
 		if i, err = u.draft.put(e, fact{origin: u.draft.addOrigin(o)}); err != nil {
 			return err
 		}
 	}
-	f := &u.draft.facts[i]
-	if f.group == 0 {
-		u.draft.groups++
-		f.group = u.draft.groups
+	f := u.draft.group(i)
+	if o, ok := u.draft.origins[f.origin].(viewOrigin); ok {
+		f.origin = u.draft.addOrigin(viewOrigin{view: o.view, from: o.source(first), to: target})
 	}
 	e.Path = target
-	_, err = u.draft.put(e, fact{origin: f.origin, offset: f.offset, group: f.group})
+	_, err = u.draft.put(e, f)
 	return err
 }
 
@@ -229,13 +230,6 @@ func boundTime(t time.Time) time.Time {
 		return time.Unix(0, 0)
 	}
 	return t
-}
-
-func linkOfSymlink(e layer.Entry) string {
-	if e.Type == layer.Symlink {
-		return e.Linkname
-	}
-	return ""
 }
 
 // subtree shows what is below a directory as if that were the root.

@@ -224,11 +224,7 @@ func (w *copyWalk) addFile(p picked, e layer.Entry) error {
 		other, linked = w.copiedFirst(first)
 	}
 	if linked {
-		if w.draft.facts[other].group == 0 {
-			w.draft.groups++
-			w.draft.facts[other].group = w.draft.groups
-		}
-		f.group = w.draft.facts[other].group
+		f.group = w.draft.group(other).group
 	}
 	i, err := w.draft.put(e, f)
 	if err == nil && p.Linkname != "" && !linked {
@@ -309,7 +305,7 @@ func (c *copying) expect() {
 	var paths []string
 	for i := range c.draft.entries {
 		o, ok := c.draft.originOf(i).(viewOrigin)
-		if ok && c.draft.entries[i].Type == layer.Regular && c.draft.facts[i].flags&removed == 0 {
+		if ok && o.view == c.view && c.draft.entries[i].Type == layer.Regular && c.draft.facts[i].flags&removed == 0 {
 			paths = append(paths, o.source(c.draft.entries[i].Path))
 		}
 	}

@@ -111,6 +111,17 @@ func (d *draft) originOf(i int) origin {
 	return d.origins[d.facts[i].origin]
 }
 
+// group gives entry i a group, if it has none, and returns the facts that
+// another name of the same file has.
+func (d *draft) group(i int32) fact {
+	f := &d.facts[i]
+	if f.group == 0 {
+		d.groups++
+		f.group = d.groups
+	}
+	return fact{origin: f.origin, offset: f.offset, group: f.group}
+}
+
 // put places e, over whatever is at its path; for a directory that exists it
 // changes the facts only. It returns the number of the entry.
 func (d *draft) put(e layer.Entry, f fact) (int32, error) {

@@ -30,7 +30,7 @@ type download struct {
 // soon; each pause is twice as long as the one before.
 const (
 	attempts   = 4
-	firstPause = 500 * time.Millisecond
+	firstPause = 250 * time.Millisecond
 )
 
 // url copies what a URL gives. It is not unpacked unless --unpack says so.
@@ -41,7 +41,7 @@ func (c *copying) url(ctx context.Context, source plan.Source) error {
 	}
 	if c.op.Unpack != nil && *c.op.Unpack {
 		open := func() (io.ReadCloser, error) { return got.spool.Open(got.section), nil }
-		if done, err := c.unpackFrom(source.URL, open); done || err != nil {
+		if done, err := c.unpackFrom(ctx, source.URL, open); done || err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (c *Copier) fetchOnce(ctx context.Context, url string, into *spool.Spool) (
 		return nil, &finalError{resp.Status}
 	}
 	sum := sha256.New()
-	section, err := into.Add(io.TeeReader(resp.Body, sum))
+	section, err := into.Add(ctx, io.TeeReader(resp.Body, sum))
 	if err != nil {
 		return nil, err
 	}

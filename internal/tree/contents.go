@@ -168,7 +168,7 @@ func (x *extract) pass(ctx context.Context) error {
 		if change.Type != layer.Regular || !wanted[change.Path] {
 			continue
 		}
-		section, err := x.spool.Add(change.Reader)
+		section, err := x.spool.Add(ctx, change.Reader)
 		if err != nil {
 			return err
 		}
