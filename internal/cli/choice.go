@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kiln-build/kiln/internal/rootfs/engines"
 )
 
 // choices returns what a flag takes that takes one of few values.
@@ -14,6 +16,8 @@ func choices(flag string) []string {
 		return []string{"oci", "docker"}
 	case "compression":
 		return []string{"gzip", "zstd", "none"}
+	case "engine":
+		return engines.Names()
 	case "progress":
 		return []string{"auto", "tty", "plain", "json", "quiet"}
 	}
@@ -36,7 +40,7 @@ func checkChoice(flag, value string) error {
 // completeChoices lets shells complete the values of such flags, and
 // directories as the argument.
 func completeChoices(cmd *cobra.Command) {
-	for _, flag := range []string{"format", "compression", "progress"} {
+	for _, flag := range []string{"format", "compression", "engine", "progress"} {
 		complete := cobra.FixedCompletions(choices(flag), cobra.ShellCompDirectiveNoFileComp)
 		// It fails for flags that are not there or have one already.
 		_ = cmd.RegisterFlagCompletionFunc(flag, complete)

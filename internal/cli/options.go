@@ -170,6 +170,9 @@ func (f *buildFlags) setMachinery(p Process, opts *build.Options) error {
 	if err := checkChoice("compression", f.compression); err != nil {
 		return err
 	}
+	if err := checkChoice("engine", f.engine); err != nil {
+		return err
+	}
 	most := map[string]int{"": 9, "gzip": 9, "zstd": 22, "none": 0}[f.compression]
 	if f.level < 0 || f.level > most {
 		if most == 0 {
@@ -182,16 +185,9 @@ func (f *buildFlags) setMachinery(p Process, opts *build.Options) error {
 			return misuse("write --insecure-registry localhost:5000", "--insecure-registry %q is not a host", host)
 		}
 	}
-	if f.root == "" {
-		root, err := defaultRoot(p)
-		if err != nil {
-			return err
-		}
-		f.root = root
-	}
-	root, err := filepath.Abs(f.root)
+	root, err := rootDir(p, f.root)
 	if err != nil {
-		return misuse("", "--root %s: %v", f.root, err)
+		return err
 	}
 	opts.Root = root
 	return f.setTime(opts)
@@ -210,6 +206,21 @@ func (f *buildFlags) setTime(opts *build.Options) error {
 	}
 	opts.Now = time.Unix(seconds, 0).UTC()
 	return nil
+}
+
+// rootDir returns kiln's folder: that of --root, or the default.
+func rootDir(p Process, given string) (string, error) {
+	if given == "" {
+		var err error
+		if given, err = defaultRoot(p); err != nil {
+			return "", err
+		}
+	}
+	root, err := filepath.Abs(given)
+	if err != nil {
+		return "", misuse("", "--root %s: %v", given, err)
+	}
+	return root, nil
 }
 
 // defaultRoot is kiln's folder by the XDG Base Directory Specification, or
