@@ -82,8 +82,8 @@ func credentialIn(path string, repo name.Repository) (found credential, ok bool,
 	if err != nil {
 		return credential{}, false, err
 	}
-	entry, auth, err := lookUp(file, repo)
-	if err != nil || entry == "" {
+	key, auth, err := lookUp(file, repo)
+	if err != nil || key == "" {
 		return credential{}, false, err
 	}
 	return credential{
@@ -91,7 +91,7 @@ func credentialIn(path string, repo name.Repository) (found credential, ok bool,
 			Username: auth.Username, Password: auth.Password, Auth: auth.Auth,
 			IdentityToken: auth.IdentityToken, RegistryToken: auth.RegistryToken,
 		}),
-		source: fmt.Sprintf("with the credentials for %q of %s", entry, path),
+		source: fmt.Sprintf("with the credentials for %q of %s", key, path),
 	}, true, nil
 }
 
@@ -99,15 +99,36 @@ func credentialIn(path string, repo name.Repository) (found credential, ok bool,
 // there is none.
 func lookUp(file *configfile.ConfigFile, repo name.Repository) (string, types.AuthConfig, error) {
 	host := hostName(repo)
-	for path := host + "/" + repo.RepositoryStr(); path != host; path = path[:strings.LastIndexByte(path, '/')] {
-		for key, auth := range file.AuthConfigs {
-			if entryName(key) == path && usable(auth) {
-				return key, auth, nil
-			}
+	path := host + "/" + repo.RepositoryStr()
+	for ; path != host; path = path[:strings.LastIndexByte(path, '/')] {
+		if key, auth := entry(file, path); key != "" {
+			return key, auth, nil
 		}
 	}
-	// Credential helpers know hosts only.
-	for _, key := range hostKeys(file, host) {
+	// Credential helpers know hosts only, and come before what the file says of
+	// the host.
+	if key, auth, err := fromHelper(file, host); err != nil || key != "" {
+		return key, auth, err
+	}
+	key, auth := entry(file, host)
+	return key, auth, nil
+}
+
+// entry returns the entry that the file itself has for the path. (What
+// GetAuthConfig returns may be that of any other path of the host.)
+func entry(file *configfile.ConfigFile, path string) (string, types.AuthConfig) {
+	for key, auth := range file.AuthConfigs {
+		if entryName(key) == path && usable(auth) {
+			return key, auth
+		}
+	}
+	return "", types.AuthConfig{}
+}
+
+// fromHelper asks the credential helper that the file names for the host, if it
+// names one.
+func fromHelper(file *configfile.ConfigFile, host string) (string, types.AuthConfig, error) {
+	for _, key := range helperKeys(file, host) {
 		auth, err := file.GetAuthConfig(key)
 		if err != nil {
 			return "", types.AuthConfig{}, err
@@ -119,30 +140,27 @@ func lookUp(file *configfile.ConfigFile, repo name.Repository) (string, types.Au
 	return "", types.AuthConfig{}, nil
 }
 
-// hostKeys returns under which names the file may know the host: those it
-// writes it with, and those that docker login asks helpers with.
-func hostKeys(file *configfile.ConfigFile, host string) []string {
+// helperKeys returns under which names a helper may know the host: those that
+// it is configured for, or those that docker login uses.
+func helperKeys(file *configfile.ConfigFile, host string) []string {
 	var keys []string
 	for key := range file.CredentialHelpers {
 		if entryName(key) == host {
 			keys = append(keys, key)
 		}
 	}
-	for key := range file.AuthConfigs {
-		if entryName(key) == host {
-			keys = append(keys, key)
-		}
-	}
 	slices.Sort(keys)
+	if len(keys) > 0 || file.CredentialsStore == "" {
+		return keys
+	}
 	if host == dockerHub {
 		keys = append(keys, authn.DefaultAuthKey)
 	}
-	return slices.Compact(append(keys, host))
+	return append(keys, host)
 }
 
 func usable(a types.AuthConfig) bool {
-	a.ServerAddress = "" // set by GetAuthConfig in any case
-	return a != types.AuthConfig{}
+	return a.Username != "" || a.Password != "" || a.Auth != "" || a.IdentityToken != "" || a.RegistryToken != ""
 }
 
 // entryName cuts off what older versions of docker login wrote around a host.

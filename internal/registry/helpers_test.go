@@ -176,3 +176,19 @@ func removeBlob(t testing.TB, dir string, l *layer.Layer) error {
 	}
 	return os.Remove(filepath.Join(dir, "blobs", "sha256", desc.Digest.Encoded()))
 }
+
+// keepBlob puts content into the store.
+func keepBlob(t testing.TB, s *store.Store, content []byte) {
+	t.Helper()
+	b, err := s.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := b.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Commit(digest.FromBytes(content)); err != nil {
+		t.Fatal(err)
+	}
+}
