@@ -19,6 +19,7 @@ var rooms = []string{
 	"internal/plan",
 	"internal/rootfs/rootfstest",
 	"internal/rootfs/engines",
+	"internal/rootfs/dir",
 	"internal/rootfs/overlay",
 	"internal/rootfs/snapshot",
 	"internal/rootfs/fill",
@@ -79,6 +80,7 @@ var printers = map[string]string{
 	"cmd/kiln":                   "main",
 	"internal/cli":               "prints results and errors",
 	"internal/rootfs/namespaces": "PID 1 of a RUN is a process of its own",
+	"internal/rootfs/userns":     "kiln in a user namespace gets kiln's own streams",
 }
 
 // exits are the packages that may end the process, and why.
