@@ -24,9 +24,13 @@ cleanup() {
 }
 trap cleanup EXIT
 
-say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+bold='' dim='' plain=''
+if [[ -t 1 ]]; then
+	bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
+fi
+say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 run() {
-	printf '\033[2m$ %s\033[0m\n' "$*"
+	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
 	"$@"
 }
 
