@@ -14,11 +14,17 @@ go test -run '^$' -bench . -benchmem "${@:-./...}" >"$raw" || {
 
 # A line is: BenchmarkName-2  times  value unit  value unit ...
 awk '
+	function duration(ns) {
+		if (ns >= 1e9) return sprintf("%.2f s", ns / 1e9)
+		if (ns >= 1e6) return sprintf("%.2f ms", ns / 1e6)
+		if (ns >= 1e3) return sprintf("%.2f µs", ns / 1e3)
+		return sprintf("%.1f ns", ns)
+	}
 	/^pkg:/ { package = $2; sub(/.*\/internal\//, "", package) }
 	/^Benchmark/ {
 		time = rate = bytes = allocs = more = ""
 		for (i = 3; i < NF; i += 2) {
-			if ($(i+1) == "ns/op") time = sprintf("%.3f ms", $i / 1e6)
+			if ($(i+1) == "ns/op") time = duration($i)
 			else if ($(i+1) == "MB/s") rate = $i " MB/s"
 			else if ($(i+1) == "B/op") bytes = sprintf("%.1f KiB", $i / 1024)
 			else if ($(i+1) == "allocs/op") allocs = $i
