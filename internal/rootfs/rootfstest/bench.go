@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ type Bench struct {
 	base   *layer.Layer
 	// later is an engine that has seen nothing yet, as on another day.
 	later rootfs.Engine
+	// tool are the mounts that every process in a test sees.
+	tool []proc.Mount
 }
 
 // NewBench makes a bench with an engine over a store of its own. It skips the
@@ -40,6 +43,7 @@ func NewBench(t testing.TB, newEngine NewEngine) *Bench {
 	b := &Bench{TB: t, Store: s, Engine: newEngine(t, s), later: newEngine(t, openStore(t))}
 	b.writer = layer.NewWriter(s, layer.Options{Compression: layer.None, Indexes: s})
 	b.base = b.busybox()
+	b.tool = toolMounts(t)
 	return b
 }
 
@@ -143,7 +147,7 @@ func (r *Root) spec(script string) proc.Spec {
 	r.Helper()
 	return proc.Spec{
 		Args: []string{"/bin/sh", "-e", "-c", script}, Env: []string{"PATH=/bin"}, Dir: "/",
-		Mounts: toolMounts(r),
+		Mounts: slices.Clone(r.tool),
 	}
 }
 
@@ -151,10 +155,7 @@ func (r *Root) spec(script string) proc.Spec {
 // it needs them.
 func toolMounts(t testing.TB) []proc.Mount {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	exe := copyOfSelf(t)
 	paths := map[string]string{toolPath: exe}
 	f, err := elf.Open(exe)
 	if err != nil {
@@ -174,6 +175,21 @@ func toolMounts(t testing.TB) []proc.Mount {
 	}
 	slices.SortFunc(mounts, func(a, b proc.Mount) int { return strings.Compare(a.Target, b.Target) })
 	return mounts
+}
+
+// copyOfSelf returns a copy of the test binary: the binary itself may lie where
+// an ordinary user cannot go.
+func copyOfSelf(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Try runs a process made from script by changes and returns its output.

@@ -12,8 +12,8 @@
 //		os.Exit(m.Run())
 //	}
 //
-// An ordinary user's TestMain enters a user namespace first, see package
-// userns.
+// For an ordinary user Main runs the tests in a user namespace; for root,
+// [AsUser] runs them once more as one.
 //
 // The root filesystem in the tests is /bin/busybox, from Debian's package
 // busybox-static, and the test binary itself under the name /tool for what

@@ -9,25 +9,41 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
+	"github.com/kiln-build/kiln/internal/rootfs/userns"
 )
 
 // toolPath is where a process in a test finds the tool.
 const toolPath = "/tool"
 
 // Main does what a test binary has to do when it is started by the engine, or
-// by a test as /tool. ok is false if it was started to run tests.
+// by a test as /tool, or by an ordinary user, for whom it runs the tests in a
+// user namespace. ok is false if it is to run the tests itself.
 func Main(args []string) (code int, ok bool) {
 	if code, ok := namespaces.Main(args); ok {
 		return code, true
 	}
-	if len(args) == 0 || args[0] != toolPath {
+	if len(args) > 0 && args[0] == toolPath {
+		return report(tool(args[1:])), true
+	}
+	if err := userns.Stage(args); err != nil {
+		return report(err), true
+	}
+	if !userns.Needed() {
 		return 0, false
 	}
-	if err := tool(args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "tool:", err)
-		return 1, true
+	code, err := userns.Enter()
+	if err != nil {
+		return report(err), false // the tests say what they miss
 	}
-	return 0, true
+	return code, true
+}
+
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "rootfstest:", err)
+	return 1
 }
 
 // tool does what busybox cannot.
