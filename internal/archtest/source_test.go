@@ -137,7 +137,7 @@ func importPath(spec *ast.ImportSpec) string {
 	return imported
 }
 
-// calls returns the path and the name that a selector stands for where it is a
+// member returns the path and the name that a selector stands for where it is a
 // package's member: ("os", "Exit").
 func (f *file) member(n ast.Node) (imported, name string, ok bool) {
 	selector, ok := n.(*ast.SelectorExpr)
