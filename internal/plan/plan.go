@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"time"
+
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,6 +17,9 @@ type Plan struct {
 	Stages []*Stage
 	// Target is the stage whose image is the result.
 	Target *Stage
+	// Epoch is the time of all that is made, where SOURCE_DATE_EPOCH gives one;
+	// nil for the time it is made at.
+	Epoch *time.Time
 }
 
 // Stage is one FROM and what follows it.
@@ -98,8 +103,9 @@ type Step struct {
 	// History is the entry it adds to the image's history, without time; nil
 	// for those that add none (ARG adds one, as BuildKit does).
 	History *ocispec.History
-	// Key identifies the state after the step: a function of all its inputs.
-	// Steps of equal keys give equal results.
+	// Key identifies the layer that the step makes: a function of all its
+	// inputs, what is below included where it matters. Steps of equal keys make
+	// equal layers. For a step without a layer it is that of the layers so far.
 	Key digest.Digest
 }
 
@@ -129,7 +135,15 @@ type Run struct {
 	// Insecure is RUN --security=insecure.
 	Insecure bool
 	// Devices are those of --device.
-	Devices []string
+	Devices []Device
+}
+
+// Device is one RUN --device.
+type Device struct {
+	// Name is as the Container Device Interface writes it: vendor/class=name.
+	Name string
+	// Required fails the step if there is no such device.
+	Required bool
 }
 
 // Mount is one RUN --mount, its fields expanded and its target absolute.
@@ -141,7 +155,7 @@ type Mount struct {
 	Target string
 	// From is what a bind or the first content of a cache comes from.
 	From Origin
-	// Source is the path in From.
+	// Source is the path in From, relative to its root, "" for the root itself.
 	Source string
 	// ReadOnly makes it read-only.
 	ReadOnly bool

@@ -1,0 +1,36 @@
+package dockerfile
+
+import (
+	"strconv"
+	"time"
+)
+
+// epochArg is the argument that fixes times
+// (https://reproducible-builds.org/specs/source-date-epoch/).
+const epochArg = "SOURCE_DATE_EPOCH"
+
+// epoch is what SOURCE_DATE_EPOCH says.
+type epoch struct{ time *time.Time }
+
+// setEpoch reads SOURCE_DATE_EPOCH, given as a build argument or declared with a
+// value before the first FROM. Empty is as if it were not there.
+func (r *resolver) setEpoch() error {
+	value, given := r.buildArgs[epochArg]
+	if !given {
+		value, _ = r.globals.Get(epochArg)
+	}
+	if value == "" || value == "context" {
+		// The time of a source tree that is a directory is not known; BuildKit
+		// goes on as if the argument were not there, too.
+		delete(r.buildArgs, epochArg)
+		r.globals = r.globals.without(epochArg)
+		return nil
+	}
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return r.file.fail(nil, "SOURCE_DATE_EPOCH=%s is not a number of seconds since 1970", value)
+	}
+	t := time.Unix(seconds, 0).UTC()
+	r.epoch.time = &t
+	return nil
+}

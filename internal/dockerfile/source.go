@@ -1,0 +1,147 @@
+package dockerfile
+
+import (
+	"strconv"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/kiln-build/kiln/internal/plan"
+)
+
+// source is what COPY --from or the from of a mount names: a stage, or else an
+// image or named context.
+type source struct {
+	name  string
+	at    []parser.Range
+	stage *stage
+
+	origin plan.Origin // of what is no stage, once resolved
+}
+
+// connectStages finds out what every instruction reads from. Stages that the
+// target does not need are included: a reference that cannot be right is
+// reported wherever it stands.
+func (r *resolver) connectStages() error {
+	for _, s := range r.stages {
+		for _, cmd := range s.commands {
+			if err := r.connect(s, cmd); err != nil {
+				return err
+			}
+		}
+	}
+	return r.checkCircles()
+}
+
+// connect finds out what one instruction of s reads from.
+func (r *resolver) connect(s *stage, cmd *instruction) error {
+	switch c := cmd.Command.(type) {
+	case *instructions.CopyCommand:
+		if c.From == "" {
+			return nil
+		}
+		from, err := r.copySource(c)
+		if err != nil {
+			return err
+		}
+		cmd.from = []*source{from}
+	case *instructions.RunCommand:
+		for _, m := range instructions.GetMounts(c) {
+			var from *source
+			if m.From != "" {
+				from = &source{name: m.From, at: c.Location(), stage: r.stage(m.From, len(r.stages))}
+			}
+			cmd.from = append(cmd.from, from)
+		}
+	}
+	return nil
+}
+
+// copySource finds out what COPY --from names. Variables are not expanded
+// there, as the stages have to be known before any of them is looked at.
+func (r *resolver) copySource(c *instructions.CopyCommand) (*source, error) {
+	expanded, err := r.lex.ProcessWordWithMatches(c.From, shell.EnvsFromSlice(nil))
+	if err != nil {
+		return nil, r.file.wrap(c.Location(), err)
+	}
+	if expanded.Result != c.From {
+		return nil, r.file.fail(c.Location(), "COPY --from=%s: variables are not expanded there", c.From).
+			hint("give it a name with a stage of its own, which FROM expands: FROM %s AS name", c.From)
+	}
+	from := &source{name: c.From, at: c.Location(), stage: r.stage(c.From, len(r.stages))}
+	if _, err := strconv.Atoi(c.From); err == nil && from.stage == nil {
+		return nil, r.file.fail(c.Location(), "COPY --from=%s: there is no stage with that number", c.From).
+			hint("the stages have the numbers 0 to %d", len(r.stages)-1)
+	}
+	return from, nil
+}
+
+// needs lists the stages that s starts from and reads, in order.
+func (s *stage) needs() []*stage {
+	var needs []*stage
+	if s.base != nil {
+		needs = append(needs, s.base)
+	}
+	for _, cmd := range s.commands {
+		for _, from := range cmd.from {
+			if from != nil && from.stage != nil {
+				needs = append(needs, from.stage)
+			}
+		}
+	}
+	return needs
+}
+
+// reach adds s and all that it needs to found.
+func (s *stage) reach(found map[*stage]bool) {
+	if found[s] {
+		return
+	}
+	found[s] = true
+	for _, other := range s.needs() {
+		other.reach(found)
+	}
+}
+
+// checkCircles finds stages that need each other.
+func (r *resolver) checkCircles() error {
+	const visiting, visited = 1, 2
+	marks := make(map[*stage]int)
+	var visit func(s *stage) *stage
+	visit = func(s *stage) *stage {
+		if marks[s] != 0 {
+			if marks[s] == visiting {
+				return s
+			}
+			return nil
+		}
+		marks[s] = visiting
+		for _, other := range s.needs() {
+			if bad := visit(other); bad != nil {
+				return bad
+			}
+		}
+		marks[s] = visited
+		return nil
+	}
+	for _, s := range r.stages {
+		if bad := visit(s); bad != nil {
+			return r.file.fail(bad.at, "stage %s needs itself", bad.title()).
+				hint("a stage can start from, copy from and mount only stages above it")
+		}
+	}
+	return nil
+}
+
+// origin returns what the plan knows a source as.
+func (r *resolver) origin(from *source, s *stage) (plan.Origin, error) {
+	if from.stage == nil {
+		return from.origin, nil
+	}
+	if !r.done[from.stage] {
+		return plan.Origin{}, r.file.fail(from.at, "stage %s is used before it is defined", from.stage.title()).
+			hint("move stage %s above stage %s", from.stage.title(), s.title())
+	}
+	return plan.Origin{Stage: from.stage.plan}, nil
+}
