@@ -94,15 +94,14 @@ func findWrites(s *source, p *pkg) []violation {
 	var found []violation
 	uses := resolve(s, p)
 	for _, f := range p.files {
-		check := func(target ast.Expr) {
-			name, isGlobal := rootGlobal(uses, target)
-			if isGlobal && globals[p.dir+"."+name] == "" {
-				found = append(found, s.at(target, "the package variable %s is changed here: pass in what changes", name))
-			}
-		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			_, lent := n.(*ast.UnaryExpr)
 			for _, target := range targets(n) {
-				check(target)
+				name, isGlobal, isForeign := rootGlobal(uses, target)
+				// Who takes the address of a library's table only reads it.
+				if isGlobal && !(lent && isForeign) && globals[p.dir+"."+name] == "" {
+					found = append(found, s.at(target, "the package variable %s is changed here: pass in what changes", name))
+				}
 			}
 			return true
 		})
@@ -132,8 +131,9 @@ func targets(n ast.Node) []ast.Expr {
 	return nil
 }
 
-// rootGlobal returns the package variable that an expression is part of.
-func rootGlobal(uses map[*ast.Ident]types.Object, e ast.Expr) (name string, ok bool) {
+// rootGlobal returns the package variable that an expression is part of, and
+// whether it is another package's.
+func rootGlobal(uses map[*ast.Ident]types.Object, e ast.Expr) (name string, ok, foreign bool) {
 	for {
 		switch x := e.(type) {
 		case *ast.ParenExpr:
@@ -147,15 +147,15 @@ func rootGlobal(uses map[*ast.Ident]types.Object, e ast.Expr) (name string, ok b
 		case *ast.SelectorExpr:
 			if id, isName := x.X.(*ast.Ident); isName {
 				if imported, isPackage := uses[id].(*types.PkgName); isPackage {
-					return imported.Name() + "." + x.Sel.Name, true
+					return imported.Name() + "." + x.Sel.Name, true, true
 				}
 			}
 			e = x.X
 		case *ast.Ident:
 			object, isVar := uses[x].(*types.Var)
-			return x.Name, isVar && object.Parent() == object.Pkg().Scope()
+			return x.Name, isVar && object.Parent() == object.Pkg().Scope(), false
 		default:
-			return "", false
+			return "", false, false
 		}
 	}
 }
