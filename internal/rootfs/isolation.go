@@ -52,4 +52,6 @@ type Mount struct {
 	Tree *Tree `json:",omitempty"`
 	// Tmpfs is an empty file system of its own; Path is empty.
 	Tmpfs *proc.Tmpfs `json:",omitempty"`
+	// File is a file made for this process; Path is empty.
+	File *proc.File `json:",omitempty"`
 }

@@ -39,6 +39,8 @@ func (s *setup) openSource(i int, m rootfs.Mount) (*os.File, error) {
 	switch {
 	case m.Tmpfs != nil:
 		return nil, nil
+	case m.File != nil:
+		return s.makeFile(i, *m.File)
 	case m.Tree == nil:
 		return openPath(m.Path)
 	}

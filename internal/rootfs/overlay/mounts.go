@@ -23,7 +23,7 @@ func (f *fs) mounts(ctx context.Context, specs []proc.Mount) (mounts []rootfs.Mo
 		return errors.Join(errs...)
 	}
 	for _, spec := range specs {
-		m := rootfs.Mount{Target: spec.Target, ReadOnly: spec.ReadOnly, Path: spec.Source.Path, Tmpfs: spec.Source.Tmpfs}
+		m := rootfs.Mount{Target: spec.Target, ReadOnly: spec.ReadOnly, Path: spec.Source.Path, Tmpfs: spec.Source.Tmpfs, File: spec.Source.File}
 		if spec.Source.Layers != nil {
 			scratch, err := f.engine.Store.Scratch()
 			if err != nil {

@@ -17,6 +17,7 @@ func testMounts(t *testing.T, newEngine NewEngine) {
 	}{
 		{"host directory", testHostDir},
 		{"host file", testHostFile},
+		{"file of the process", testProcessFile},
 		{"tmpfs", testTmpfs},
 		{"layers", testLayerMounts},
 		{"one on another", testNestedMounts},
@@ -54,6 +55,18 @@ func testHostDir(t *testing.T, b *Bench) {
 
 	r.Do(`echo kept >/a/c`, hostPath("/a/b", dir, false))
 	r.Changes(`dir 755 a`, `file 644 a/c "kept\n"`)
+}
+
+func testProcessFile(t *testing.T, b *Bench) {
+	r := b.Open()
+	secret := with(proc.Mount{Target: "/run/secrets/key", ReadOnly: true, Source: proc.MountSource{
+		File: &proc.File{Content: []byte("s3cret"), Mode: 0o400},
+	}})
+	r.Shows("400 s3cret", `stat -c %a /run/secrets/key | tr '\n' ' '; cat /run/secrets/key`, secret)
+	r.Changes()
+	if _, err := r.Try(`cat /run/secrets/key`); err == nil {
+		t.Error("the file is there for the next process")
+	}
 }
 
 func testHostFile(t *testing.T, b *Bench) {
