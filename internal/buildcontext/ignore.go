@@ -128,7 +128,7 @@ func (ig *Ignore) Pattern(path string) string {
 		if err != nil {
 			return ""
 		}
-		ignored, err := m.MatchesOrParentMatches(path)
+		ignored, err := matchFromTop(m, path)
 		switch {
 		case err != nil:
 			return ""
@@ -139,4 +139,20 @@ func (ig *Ignore) Pattern(path string) string {
 		}
 	}
 	return by
+}
+
+// matchFromTop matches path as a walk that comes to it does: the results for
+// the directories above it count. (MatchesOrParentMatches sometimes says
+// something else.)
+func matchFromTop(m *patternmatcher.PatternMatcher, path string) (ignored bool, err error) {
+	var info patternmatcher.MatchInfo
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		if ignored, info, err = m.MatchesUsingParentResults(path[:i], info); err != nil {
+			return false, err
+		}
+	}
+	return ignored, nil
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sort"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/kiln-build/kiln/internal/inroot"
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/spool"
 )
@@ -99,12 +99,12 @@ func openDelta(ctx context.Context, d layer.Delta, path string) (io.ReadCloser, 
 }
 
 func openUnder(dir, path string) (io.ReadCloser, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := inroot.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	return root.Open(path)
+	return root.NoFollow().Open(path)
 }
 
 // extract is what has been taken out of one layer's blob.
