@@ -182,7 +182,7 @@ func randomTree(t *testing.T, r *rand.Rand, dir string, depth int) {
 }
 
 func randomMode(r *rand.Rand) os.FileMode {
-	mode := os.FileMode(r.IntN(0o1000))
+	mode := os.FileMode(r.IntN(0o1000)) | 0o600 // readable for those who are not root
 	for _, special := range []os.FileMode{os.ModeSetuid, os.ModeSetgid, os.ModeSticky} {
 		if r.IntN(8) == 0 {
 			mode |= special
