@@ -53,6 +53,8 @@ type Options struct {
 	// InsecureRegistries are hosts that are spoken to in HTTP, or HTTPS
 	// without verification.
 	InsecureRegistries []string
+	// CredentialFiles are where credentials for registries are looked up.
+	CredentialFiles []string
 
 	// Progress is told what happens; Log is for people who look for faults.
 	Progress *progress.Reporter

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/moby/patternmatcher"
@@ -155,4 +156,12 @@ func matchFromTop(m *patternmatcher.PatternMatcher, path string) (ignored bool, 
 		}
 	}
 	return ignored, nil
+}
+
+// Patterns returns the patterns as they were read.
+func (ig *Ignore) Patterns() []string {
+	if ig == nil {
+		return nil
+	}
+	return slices.Clone(ig.patterns)
 }

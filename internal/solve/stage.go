@@ -209,6 +209,11 @@ func (w *walk) step(ctx context.Context, step *plan.Step) (created time.Time, er
 	if !makesLayer(step) {
 		return time.Time{}, nil
 	}
+	if w.hits[step] == nil {
+		if err := w.await(ctx, step.Op); err != nil {
+			return time.Time{}, err
+		}
+	}
 	task := w.begin(step.Text, step.At)
 	if hit := w.hits[step]; hit != nil {
 		w.push(hit.Layer)
@@ -228,6 +233,16 @@ func (w *walk) step(ctx context.Context, step *plan.Step) (created time.Time, er
 	}
 	w.keep(ctx, step, cache.Hit{Layer: l, Created: created})
 	return created, nil
+}
+
+// await waits for the stages that op reads, so that a step's time is its own.
+func (w *walk) await(ctx context.Context, op plan.Op) error {
+	for _, from := range origins(op) {
+		if _, err := w.Origin(ctx, from); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // delta does what the step says and returns what it changed; for a RUN that

@@ -1,0 +1,230 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/kiln-build/kiln/internal/buildcontext"
+	"github.com/kiln-build/kiln/internal/cache"
+	"github.com/kiln-build/kiln/internal/dockerfile"
+	"github.com/kiln-build/kiln/internal/layer"
+	"github.com/kiln-build/kiln/internal/mount"
+	"github.com/kiln-build/kiln/internal/plan"
+	"github.com/kiln-build/kiln/internal/registry"
+	"github.com/kiln-build/kiln/internal/rootfs"
+	"github.com/kiln-build/kiln/internal/rootfs/engines"
+	"github.com/kiln-build/kiln/internal/solve"
+	"github.com/kiln-build/kiln/internal/step"
+	"github.com/kiln-build/kiln/internal/store"
+	"github.com/kiln-build/kiln/internal/tree"
+)
+
+// rooms holds the rooms of one build and puts each in the places where the
+// others need it.
+type rooms struct {
+	Options
+	dockerfile buildcontext.Dockerfile
+	ignore     *buildcontext.Ignore
+	source     *buildcontext.Dir
+	store      *store.Store
+	registry   *registry.Client
+	contents   *tree.StoredContents
+	copier     *step.Copier
+}
+
+func openRooms(o Options) (_ *rooms, err error) {
+	r := &rooms{Options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	if r.dockerfile, err = buildcontext.ReadDockerfile(o.Context, o.Dockerfile, o.Stdin); err != nil {
+		return nil, err
+	}
+	if r.ignore, err = buildcontext.ReadIgnore(o.Context, r.dockerfile.Path); err != nil {
+		return nil, err
+	}
+	if r.source, err = buildcontext.Open(o.Context, r.ignore); err != nil {
+		return nil, err
+	}
+	if r.store, err = store.Open(o.Root); err != nil {
+		return nil, err
+	}
+	r.registry = registry.NewClient(r.store, registry.Options{
+		InsecureRegistries: o.InsecureRegistries,
+		CredentialFiles:    o.CredentialFiles,
+		AnonymousOK:        true,
+		Progress:           o.Progress,
+	})
+	r.contents = tree.NewContents(r.store)
+	r.copier = &step.Copier{Scratch: r.store.Scratch, Now: func() time.Time { return o.Now }}
+	return r, nil
+}
+
+// close closes the rooms, those that need others first.
+func (r *rooms) close() error {
+	var errs []error
+	if r.copier != nil {
+		errs = append(errs, r.copier.Close())
+	}
+	if r.contents != nil {
+		errs = append(errs, r.contents.Close())
+	}
+	if r.registry != nil {
+		r.registry.Close()
+	}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
+	if r.source != nil {
+		errs = append(errs, r.source.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// resolveOptions says what the Dockerfile is resolved for.
+func (r *rooms) resolveOptions() (dockerfile.Options, error) {
+	o := dockerfile.Options{
+		Target:    r.Target,
+		BuildArgs: r.BuildArgs,
+		Images:    r.registry,
+		Ignore:    r.ignore.Patterns(),
+	}
+	if r.Platform != "" {
+		p, err := platforms.Parse(r.Platform)
+		if err != nil {
+			return o, fmt.Errorf("read platform %q: %w", r.Platform, err)
+		}
+		o.Platform = &p
+	}
+	return o, nil
+}
+
+// solver returns a solver that is given these rooms.
+func (r *rooms) solver(d *delivery) *solve.Solver {
+	return &solve.Solver{
+		Engines:   r,
+		Cache:     r.cache(),
+		Copier:    r.copier,
+		Views:     r,
+		Processes: processes{r.mounts()},
+		Writer:    layer.NewWriter(r.store, r.layerOptions()),
+		OnLayer:   d.layer,
+		Progress:  r.Progress,
+		Now:       time.Now,
+	}
+}
+
+func (r *rooms) layerOptions() layer.Options {
+	compression := layer.Gzip
+	switch r.Compression {
+	case "zstd":
+		compression = layer.Zstd
+	case "none":
+		compression = layer.None
+	}
+	return layer.Options{
+		Compression: compression,
+		Level:       r.CompressionLevel,
+		Docker:      r.Format == "docker",
+		Indexes:     r.store,
+	}
+}
+
+func (r *rooms) cache() solve.Cache {
+	o := r.layerOptions()
+	local := cache.NewLocal(r.store, r.store, o.Compression.String()+strconv.Itoa(o.Level))
+	if r.NoCache {
+		return cache.WriteOnly{Local: local}
+	}
+	return local
+}
+
+// Engine implements [solve.Engines].
+func (r *rooms) Engine(ctx context.Context) (rootfs.Engine, error) {
+	engine, report, err := engines.Select(ctx, engines.Options{Name: r.Options.Engine, Store: r.store})
+	if err != nil {
+		return nil, err
+	}
+	r.Log.Debug("engine chosen", "engine", engine.Name(), "probes", report.String())
+	return engine, nil
+}
+
+// Source implements [solve.Views].
+func (r *rooms) Source(_ context.Context, name string) (tree.View, error) {
+	if name != "" {
+		return nil, fmt.Errorf("named context %q is not known", name)
+	}
+	return r.source, nil
+}
+
+// Layers implements [solve.Views].
+func (r *rooms) Layers(ctx context.Context, layers []*layer.Layer) (tree.View, error) {
+	return tree.Load(ctx, layers, r.contents)
+}
+
+// CopyDigest implements [plan.Inputs].
+func (r *rooms) CopyDigest(ctx context.Context, op *plan.Copy) (digest.Digest, error) {
+	source, err := r.Source(ctx, op.From.Context)
+	if err != nil {
+		return "", err
+	}
+	return r.copier.Digest(ctx, op, source)
+}
+
+// MountDigest implements [plan.Inputs].
+func (r *rooms) MountDigest(ctx context.Context, m *plan.Mount) (digest.Digest, error) {
+	return r.CopyDigest(ctx, &plan.Copy{From: m.From, Sources: []plan.Source{{Path: m.Source}}, Dest: "/"})
+}
+
+func (r *rooms) mounts() *mount.Maker {
+	return &mount.Maker{
+		Sources: r,
+		Caches:  cache.NewMounts(filepath.Join(r.store.Dir(), "mounts")),
+		Secrets: noSecrets{},
+		Agents:  &mount.Forwarder{Scratch: r.store.Scratch},
+		Scratch: r.store.Scratch,
+	}
+}
+
+// Files implements [mount.Sources]: what COPY would copy of path.
+func (r *rooms) Files(ctx context.Context, from plan.Origin, layers []*layer.Layer, path string) (layer.Delta, string, error) {
+	view, err := r.view(ctx, from, layers)
+	if err != nil {
+		return nil, "", err
+	}
+	at, err := tree.Resolve(view, path)
+	if err != nil {
+		return nil, "", err
+	}
+	e, err := view.Lstat(at)
+	if err != nil {
+		return nil, "", fmt.Errorf("find %s: %w", path, err)
+	}
+	file := ""
+	if e.Type != layer.Dir {
+		file = layer.Base(at)
+	}
+	empty, err := tree.Load(ctx, nil, r.contents)
+	if err != nil {
+		return nil, "", err
+	}
+	op := &plan.Copy{Sources: []plan.Source{{Path: at}}, Dest: "/" + file}
+	files, err := r.copier.Copy(ctx, op, view, empty)
+	return files, file, err
+}
+
+func (r *rooms) view(ctx context.Context, from plan.Origin, layers []*layer.Layer) (tree.View, error) {
+	if from.Stage == nil && from.Image == nil {
+		return r.Source(ctx, from.Context)
+	}
+	return r.Layers(ctx, layers)
+}
