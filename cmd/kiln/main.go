@@ -3,11 +3,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime/debug"
 
 	"github.com/kiln-build/kiln/internal/cli"
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
+	"github.com/kiln-build/kiln/internal/rootfs/userns"
 )
 
 // memoryLimit is where the garbage collector starts to work harder, in bytes.
@@ -21,17 +23,26 @@ func main() {
 }
 
 func run() int {
-	// kiln starts itself again, under another name, as PID 1 of each RUN.
+	// kiln starts itself again under other names: as PID 1 of each RUN, and in
+	// the user namespace of an ordinary user.
 	if code, ok := namespaces.Main(os.Args); ok {
 		return code
+	}
+	if err := userns.Stage(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "kiln:", err)
+		return cli.ExitFailed
 	}
 	if os.Getenv("GOMEMLIMIT") == "" { // what the user says counts
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	ctx, stop := cli.Interruptible(context.Background())
 	defer stop()
-	return cli.Main(ctx, cli.Process{
-		Args: os.Args, Env: os.Environ(), UID: os.Geteuid(),
+	p := cli.Process{
+		Args: os.Args, Env: os.Environ(), UID: userns.Outside(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	})
+	}
+	if userns.Needed() {
+		p.Enter = userns.Enter
+	}
+	return cli.Main(ctx, p)
 }

@@ -113,6 +113,10 @@ func runBuild(ctx context.Context, p Process, b Builder, f *buildFlags, dir stri
 	if err != nil {
 		return err
 	}
+	whyNot, err := p.enter()
+	if err != nil {
+		return err
+	}
 	source, err := keepDockerfile(&opts)
 	if err != nil {
 		return err
@@ -122,7 +126,7 @@ func runBuild(ctx context.Context, p Process, b Builder, f *buildFlags, dir stri
 	result, err := b(ctx, opts)
 	shown.close()
 	if err != nil {
-		return &buildFailure{err: err, source: source, json: shown.json}
+		return &buildFailure{err: withoutRights(err, whyNot), source: source, json: shown.json}
 	}
 	if err := writeResultFiles(opts, result); err != nil {
 		return fmt.Errorf("the image was built, but: %w", err)

@@ -28,6 +28,13 @@ func newDoctorCommand(p Process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			whyNot, err := p.enter()
+			if err != nil {
+				return err
+			}
+			if whyNot != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "user namespace: %v\n", whyNot)
+			}
 			return diagnose(cmd.Context(), cmd.OutOrStdout(), dir)
 		},
 	}

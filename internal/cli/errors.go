@@ -40,9 +40,12 @@ func (f *buildFailure) Unwrap() error { return f.err }
 func report(ctx context.Context, w io.Writer, err error) int {
 	var usage *usageError
 	var failure *buildFailure
+	var passed *ended
 	switch {
 	case err == nil, errors.Is(err, pflag.ErrHelp):
 		return ExitOK
+	case errors.As(err, &passed):
+		return passed.status
 	case errors.As(err, &usage):
 		reportUsage(w, usage)
 		return ExitUsage

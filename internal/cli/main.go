@@ -38,6 +38,10 @@ type Process struct {
 	// UID is the user who started the program, as the system's own user
 	// namespace knows them.
 	UID int
+	// Enter runs this program again where it has the rights that engines need,
+	// and returns its exit status; nil where it has them already. An error
+	// means that there is no such place.
+	Enter func() (status int, err error)
 }
 
 // Builder builds an image. It is build.Build.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
+	"github.com/kiln-build/kiln/internal/rootfs/userns"
 	"github.com/kiln-build/kiln/internal/testenv"
 )
 
@@ -19,6 +21,10 @@ import (
 func TestMain(m *testing.M) {
 	if code, ok := namespaces.Main(os.Args); ok {
 		os.Exit(code)
+	}
+	if err := userns.Stage(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(ExitFailed)
 	}
 	testscript.Main(m, map[string]func(){
 		"kiln": func() { os.Exit(mainOfTest()) },
@@ -30,10 +36,14 @@ func TestMain(m *testing.M) {
 func mainOfTest() int {
 	ctx, stop := Interruptible(context.Background())
 	defer stop()
-	return Main(ctx, Process{
+	p := Process{
 		Args: os.Args, Env: os.Environ(), UID: 1000,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	})
+	}
+	if userns.Needed() {
+		p.Enter = userns.Enter
+	}
+	return Main(ctx, p)
 }
 
 // TestScripts runs the scripts that build nothing: what a user types and sees.
