@@ -18,22 +18,41 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAll runs the suite over every engine as it is made in a build.
-func TestAll(t *testing.T) {
-	for _, name := range engines.Names() {
-		t.Run(name, func(t *testing.T) {
-			rootfstest.Run(t, func(t testing.TB, s *store.Store) rootfs.Engine {
-				engine, _, err := engines.Select(t.Context(), engines.Options{Name: name, Store: s})
-				if err != nil {
-					t.Skip(err)
-				}
-				return engine
-			})
-		})
+// named makes the engine of that name as a build does.
+func named(name string) rootfstest.NewEngine {
+	return func(t testing.TB, s *store.Store) rootfs.Engine {
+		t.Helper()
+		engine, _, err := engines.Select(t.Context(), engines.Options{Name: name, Store: s})
+		if err != nil {
+			t.Skip(err)
+		}
+		return engine
 	}
 }
 
-func TestAllRootless(t *testing.T) { rootfstest.AsUser(t, "^(TestAll|TestSelect.*)$") }
+// TestAll runs the suite over every engine.
+func TestAll(t *testing.T) {
+	for _, name := range engines.Names() {
+		t.Run(name, func(t *testing.T) { rootfstest.Run(t, named(name)) })
+	}
+}
+
+func TestAllRootless(t *testing.T) { rootfstest.AsUser(t, "^(TestAll|TestSelectTells.*)$") }
+
+func TestAllInContainer(t *testing.T) {
+	rootfstest.InContainer(t, named("chroot"), rootfstest.Volume, "^(TestAll|TestSelectTells.*)$/^.*$/^(layers|process|environment|mounts|end)$")
+}
+
+// TestSelectFallsBack holds that where overlayfs cannot work, in a container
+// without a volume, the next engine is chosen.
+func TestSelectFallsBack(t *testing.T) {
+	out := rootfstest.InContainer(t, named("overlay"), "/tmp", "^TestSelectTells")
+	for _, want := range []string{"overlay: does not work", "chroot: works"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
 
 func TestSelectTellsWhatItTried(t *testing.T) {
 	s, err := store.Open(t.TempDir())

@@ -37,10 +37,12 @@ func MaxLower() int {
 		return pageMaxLower
 	}
 	defer unix.Close(fd)
-	if err := unix.FsconfigSetString(fd, "lowerdir+", "/"); err != nil {
-		return pageMaxLower
+	// A kernel that knows the option looks the path up. One that does not
+	// refuses it (EINVAL), or, before Linux 6.5, takes whatever it is given.
+	if err := unix.FsconfigSetString(fd, "lowerdir+", "/proc/self/fd/nothing"); errors.Is(err, unix.ENOENT) {
+		return kernelMaxLower
 	}
-	return kernelMaxLower
+	return pageMaxLower
 }
 
 // Mount mounts the overlay on target.
@@ -55,18 +57,24 @@ func (o Overlay) Mount(target string) error {
 	if err != nil {
 		return fmt.Errorf("mount overlay: %w", err)
 	}
-	newErr := named.mountNew(target)
-	if newErr == nil {
-		return nil
+	err = named.mountNew(target)
+	if errors.Is(err, errOldKernel) {
+		err = named.mountOld(target)
 	}
-	if !errors.Is(newErr, unix.ENOSYS) && !errors.Is(newErr, errNoAppend) && !errors.Is(newErr, unix.EINVAL) {
-		return fmt.Errorf("mount overlay: %w", newErr)
-	}
-	if oldErr := named.mountOld(target); oldErr != nil {
-		return fmt.Errorf("mount overlay: %w", errors.Join(newErr, oldErr))
+	if err != nil {
+		return fmt.Errorf("mount overlay: %w", &overlayError{text: dirs.unname(err.Error()), err: err})
 	}
 	return nil
 }
+
+// overlayError is an error with the directories' own names in its text.
+type overlayError struct {
+	text string
+	err  error
+}
+
+func (e *overlayError) Error() string { return e.text }
+func (e *overlayError) Unwrap() error { return e.err }
 
 // dirs are directories held open so that they have a name in /proc/self/fd.
 type dirs []*os.File
@@ -77,7 +85,18 @@ func (d *dirs) name(path string) (string, error) {
 		return "", err
 	}
 	*d = append(*d, f)
-	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), nil
+	return descriptorName(f), nil
+}
+
+func descriptorName(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
+
+// unname puts the directories' own names in a text that has their descriptors.
+func (d *dirs) unname(text string) string {
+	var names []string
+	for _, f := range slices.Backward(*d) { // longer numbers first: /10 before /1
+		names = append(names, descriptorName(f), f.Name())
+	}
+	return strings.NewReplacer(names...).Replace(text)
 }
 
 func (d *dirs) close() {
@@ -134,10 +153,14 @@ func (o Overlay) flags() []string {
 	return flags
 }
 
-var errNoAppend = errors.New("lowerdir+ is unknown to this kernel")
+// errOldKernel says that overlayfs has to be mounted through mount(2).
+var errOldKernel = errors.New("overlayfs does not know fsconfig(2) well enough")
 
 // mountNew mounts through fsopen(2) and its family (Linux 5.2; lowerdir+ 6.5).
 func (o Overlay) mountNew(target string) error {
+	if MaxLower() == pageMaxLower {
+		return errOldKernel
+	}
 	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("fsopen: %w", err)
@@ -169,7 +192,7 @@ func (o Overlay) configure(fd int) error {
 	}
 	for _, dir := range slices.Backward(o.Lower) { // the topmost first
 		if err := set("lowerdir+", dir); err != nil {
-			return errors.Join(errNoAppend, err)
+			return err
 		}
 	}
 	options := o.options()
@@ -217,12 +240,9 @@ func kernelLog(fd int) string {
 // mountOld mounts through mount(2), without volatile where the kernel does not
 // know it (before Linux 5.10).
 func (o Overlay) mountOld(target string) error {
-	var values []string
-	var lower []string
-	for _, dir := range slices.Backward(o.Lower) {
-		lower = append(lower, dir)
-	}
-	values = append(values, "lowerdir="+strings.Join(lower, ":"))
+	lower := slices.Clone(o.Lower)
+	slices.Reverse(lower) // the topmost first
+	values := []string{"lowerdir=" + strings.Join(lower, ":")}
 	if o.Upper != "" {
 		values = append(values, "upperdir="+o.Upper, "workdir="+o.Work)
 	}
@@ -237,8 +257,5 @@ func (o Overlay) mountOld(target string) error {
 	if errors.Is(err, unix.EINVAL) && o.Upper != "" && !o.UserXattr {
 		err = unix.Mount("overlay", target, "overlay", 0, strings.Join(values, ","))
 	}
-	if err != nil {
-		return fmt.Errorf("mount(2): %w", err)
-	}
-	return nil
+	return err
 }
