@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -17,164 +18,125 @@ import (
 
 // Source is what an image is made of.
 type Source struct {
-	// Config is the config without rootfs, history and created.
+	// Config is the config without rootfs and created. It is not modified.
 	Config *dockerspec.DockerOCIImage
-	// Layers are the image's layers, the lowest first, written or about to be.
+	// Layers are the layers, the lowest first.
 	Layers []*layer.Layer
-	// History has an entry an instruction; those without Created get the time
-	// of their neighbours.
+	// History has an entry for every instruction. Created may be nil.
 	History []ocispec.History
 }
 
-// Options say how an image is described.
+// Options say how an image is made.
 type Options struct {
-	// Docker asks for Docker's media types (version 2, schema 2), not OCI's.
+	// Docker asks for Docker's media types in place of OCI's.
 	Docker bool
 	// Labels are added to the config's.
 	Labels map[string]string
 	// Annotations are those of the manifest. Docker's format has none.
 	Annotations map[string]string
-	// Created is the time of an image that no step has given one.
+	// Created is when the image counts as made if its history does not tell.
 	Created time.Time
 }
 
-// Blob is a small piece of an image: its manifest or its config.
-type Blob struct {
-	ocispec.Descriptor
-	Bytes []byte
-}
-
-// Image is a complete image. It is a value: nothing of it changes any more.
+// Image is a finished image. It is a value: nothing of it changes any more. Its
+// layers' bytes are read when it is written.
 type Image struct {
 	Manifest, Config Blob
-	// Layers are the layers, and Descriptors what the manifest says of them.
+	// Layers are the layers, the lowest first, and Descriptors what the
+	// manifest says of them.
 	Layers      []*layer.Layer
 	Descriptors []ocispec.Descriptor
 	// Platform is what it was built for.
 	Platform ocispec.Platform
 }
 
-// Assemble waits for the layers of s to be written and describes them.
+// Blob is a manifest or a config.
+type Blob struct {
+	ocispec.Descriptor
+	Bytes []byte
+}
+
+// The media types of Docker's image format.
+const (
+	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerConfig   = "application/vnd.docker.container.image.v1+json"
+)
+
+// Assemble makes the image; it waits for layers that are still being written.
+// Equal sources give equal bytes.
 func Assemble(ctx context.Context, s Source, o Options) (*Image, error) {
+	if o.Docker && len(o.Annotations) > 0 {
+		return nil, errors.New("images of the docker format have no annotations: use --format oci")
+	}
+	img := &Image{Layers: s.Layers, Descriptors: []ocispec.Descriptor{}, Platform: s.Config.Platform}
+	diffIDs := make([]digest.Digest, len(s.Layers))
+	for i, l := range s.Layers {
+		blob, err := l.Descriptor(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if diffIDs[i], err = l.DiffID(ctx); err != nil {
+			return nil, err
+		}
+		if blob, err = describe(blob, o.Docker); err != nil {
+			return nil, fmt.Errorf("layer %d: %w", i+1, err)
+		}
+		img.Descriptors = append(img.Descriptors, blob)
+	}
+	var err error
+	if img.Config, err = makeConfig(s, diffIDs, o); err != nil {
+		return nil, fmt.Errorf("make config: %w", err)
+	}
+	if img.Manifest, err = makeManifest(img, o); err != nil {
+		return nil, fmt.Errorf("make manifest: %w", err)
+	}
+	return img, nil
+}
+
+func makeConfig(s Source, diffIDs []digest.Digest, o Options) (Blob, error) {
 	config := *s.Config
 	if len(o.Labels) > 0 {
-		labels := maps.Clone(config.Config.Labels)
-		if labels == nil {
-			labels = make(map[string]string)
-		}
-		maps.Copy(labels, o.Labels)
-		config.Config.Labels = labels
+		config.Config.Labels = make(map[string]string)
+		maps.Copy(config.Config.Labels, s.Config.Config.Labels)
+		maps.Copy(config.Config.Labels, o.Labels)
 	}
-	config.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: make([]digest.Digest, len(s.Layers))}
-	descriptors := make([]ocispec.Descriptor, len(s.Layers))
-	for i, l := range s.Layers {
-		id, err := l.DiffID(ctx)
-		if err != nil {
-			return nil, err
-		}
-		desc, err := l.Descriptor(ctx)
-		if err != nil {
-			return nil, err
-		}
-		config.RootFS.DiffIDs[i] = id
-		if descriptors[i], err = inFormat(desc, o.Docker); err != nil {
-			return nil, err
-		}
+	config.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: diffIDs}
+	config.History = completeHistory(s.History, len(diffIDs))
+	config.Created = lastTime(config.History)
+	if config.Created == nil {
+		created := o.Created.UTC()
+		config.Created = &created
 	}
-	config.History = withTimes(s.History, o.Created)
-	config.Created = created(config.History, o.Created)
-	return describe(config, s.Layers, descriptors, o)
-}
-
-// describe writes config and manifest down.
-func describe(config dockerspec.DockerOCIImage, layers []*layer.Layer, descriptors []ocispec.Descriptor, o Options) (*Image, error) {
-	types := ociTypes
+	mediaType := ocispec.MediaTypeImageConfig
 	if o.Docker {
-		types = dockerTypes
+		mediaType = dockerConfig
 	}
-	configBlob, err := encode(types.config, config)
-	if err != nil {
-		return nil, fmt.Errorf("write image config: %w", err)
-	}
-	manifest := ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: types.manifest,
-		Config:    configBlob.Descriptor,
-		Layers:    descriptors,
-	}
-	if !o.Docker {
-		manifest.Annotations = o.Annotations
-	}
-	manifestBlob, err := encode(types.manifest, manifest)
-	if err != nil {
-		return nil, fmt.Errorf("write image manifest: %w", err)
-	}
-	return &Image{
-		Manifest: manifestBlob, Config: configBlob,
-		Layers: layers, Descriptors: descriptors,
-		Platform: config.Platform,
-	}, nil
+	return encode(mediaType, config)
 }
 
-// encode writes v as JSON. The same value gives the same bytes: structs in the
-// order of their fields, maps in that of their keys.
-func encode(mediaType string, v any) (Blob, error) {
-	text, err := json.Marshal(v)
+func makeManifest(img *Image, o Options) (Blob, error) {
+	mediaType := ocispec.MediaTypeImageManifest
+	if o.Docker {
+		mediaType = dockerManifest
+	}
+	return encode(mediaType, ocispec.Manifest{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   mediaType,
+		Config:      img.Config.Descriptor,
+		Layers:      img.Descriptors,
+		Annotations: o.Annotations,
+	})
+}
+
+// encode makes a blob. Go's encoding is the same each time: fields come in
+// the order of the struct, the keys of maps sorted.
+func encode(mediaType string, content any) (Blob, error) {
+	bytes, err := json.Marshal(content)
 	if err != nil {
 		return Blob{}, err
 	}
 	return Blob{
-		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(text), Size: int64(len(text))},
-		Bytes:      text,
+		Descriptor: ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(bytes), Size: int64(len(bytes))},
+		Bytes:      bytes,
 	}, nil
-}
-
-// withTimes fills in the times of the entries that have none, as BuildKit does
-// (exporter/containerimage/writer.go, normalizeLayersAndHistory): they get the
-// time of the entry before them, and those at the start of what was built that
-// of the first new layer, because the base's times would be too early.
-func withTimes(history []ocispec.History, otherwise time.Time) []ocispec.History {
-	current := firstNewTime(history)
-	if current == nil {
-		current = &otherwise
-	}
-	filled := make([]ocispec.History, len(history))
-	missing := false
-	for i, entry := range history {
-		switch {
-		case entry.Created == nil:
-			missing = true
-			entry.Created = current
-		case missing:
-			current = entry.Created
-		}
-		filled[i] = entry
-	}
-	return filled
-}
-
-// firstNewTime returns the first time after an entry without one, or else the
-// last of all.
-func firstNewTime(history []ocispec.History) *time.Time {
-	var found *time.Time
-	missing := false
-	for _, entry := range history {
-		if entry.Created == nil {
-			missing = true
-			continue
-		}
-		found = entry.Created
-		if missing {
-			break
-		}
-	}
-	return found
-}
-
-// created is the time of the image: that of its last step.
-func created(history []ocispec.History, otherwise time.Time) *time.Time {
-	if n := len(history); n > 0 && history[n-1].Created != nil {
-		return history[n-1].Created
-	}
-	return &otherwise
 }

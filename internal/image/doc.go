@@ -1,4 +1,7 @@
-// Package image makes an image of a state, layers and a config, and writes it
-// where it is wanted: [Assemble] gives the config and the manifest, the outputs
-// write them, one file an output.
+// Package image makes images out of what a build has come to, layers and a
+// config, and writes them down: [Assemble] makes config and manifest, the
+// functions named Write put an image into an archive, a layout, or plain files.
+//
+// What is written is either all there or not there. Memory does not grow with
+// the size of layers.
 package image

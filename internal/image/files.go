@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
-	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/kiln-build/kiln/internal/inroot"
 	"github.com/kiln-build/kiln/internal/layer"
@@ -16,89 +18,87 @@ import (
 	"github.com/kiln-build/kiln/internal/unpack"
 )
 
-// WriteFiles writes the files that view shows into the directory dir, which is
-// made if it is not there. What dir holds already stays where the image has
-// nothing.
-func WriteFiles(ctx context.Context, dir string, view tree.View) (err error) {
-	files, err := filesOf(view)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	root, err := inroot.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	if err := unpack.Apply(ctx, root, layer.DeltaChanges(ctx, files), unpack.Options{}); err != nil {
-		return fmt.Errorf("write files to %s: %w", filepath.Clean(dir), err)
-	}
-	return nil
-}
-
-// WriteTar writes the files that view shows as one tar: the image without its
-// layers.
+// WriteTar writes what view shows as one tar: --output type=tar.
 func WriteTar(ctx context.Context, w io.Writer, view tree.View) error {
-	files, err := filesOf(view)
+	files, err := flatten(view)
 	if err != nil {
 		return err
 	}
 	return layer.WriteTar(ctx, w, files)
 }
 
-// files is a view as one delta: everything it shows, hard links as such.
-type files struct {
-	view    tree.View
-	entries []layer.Entry
-}
-
-func filesOf(view tree.View) (*files, error) {
-	f := &files{view: view}
-	err := tree.Walk(view, ".", func(e layer.Entry) error {
-		if e.Path == "." {
-			return nil
-		}
-		// A view shows all names of a file as what they are; a layer shows all
-		// but the first as links to that.
-		if e.Type == layer.Regular && e.Linkname != "" && e.Linkname != e.Path {
-			e.Type, e.Size = layer.Link, 0
-		} else if e.Type == layer.Regular {
-			e.Linkname = ""
-		}
-		f.entries = append(f.entries, e)
-		return nil
-	})
+// WriteFiles writes what view shows into the directory dir: --output
+// type=local. As with BuildKit everything belongs to whoever runs kiln, and
+// has no extended attributes. A new directory appears when it is complete; into
+// one that is there the files are put one by one, and what else it holds stays.
+func WriteFiles(ctx context.Context, dir string, view tree.View) error {
+	files, err := flatten(view)
 	if err != nil {
-		return nil, fmt.Errorf("list files: %w", err)
+		return err
 	}
-	if t, ok := view.(interface{ Expect(paths []string) }); ok {
-		t.Expect(f.paths())
+	if _, err := os.Stat(dir); err == nil {
+		return files.unpack(ctx, dir)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return f, nil
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".")
+	if err != nil {
+		return err
+	}
+	if err = files.unpack(ctx, tmp); err == nil {
+		err = errors.Join(os.Chmod(tmp, 0o755), os.Rename(tmp, dir))
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	return nil
 }
 
-func (f *files) paths() []string {
-	var paths []string
-	for _, e := range f.entries {
-		if e.Type == layer.Regular {
-			paths = append(paths, e.Path)
+// unpack writes the files into a directory that is there.
+func (d *flat) unpack(ctx context.Context, dir string) (err error) {
+	root, err := inroot.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := d.fits(root); err != nil {
+		return err
+	}
+	err = unpack.Apply(ctx, root, layer.DeltaChanges(ctx, ofOneUser{d}), unpack.Options{SingleID: true})
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w (a tar can hold what an ordinary user cannot make: -o type=tar)", err)
+	}
+	return err
+}
+
+// fits refuses to put a file where there is a directory: what is in it is
+// somebody's, and would be lost.
+func (d *flat) fits(root *inroot.Root) error {
+	for i := range d.entries {
+		e := &d.entries[i]
+		if e.Type == layer.Dir {
+			continue
+		}
+		st, err := root.Lstat(e.Path)
+		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			return fmt.Errorf("%s is a directory, and a file in the image; remove it first", e.Path)
 		}
 	}
-	return paths
+	return nil
 }
+
+// ofOneUser shows files as if all were of the user 0, who is whoever runs kiln.
+type ofOneUser struct{ *flat }
 
 // Entries implements layer.Delta.
-func (f *files) Entries() []layer.Entry { return f.entries }
-
-// Open implements layer.Delta.
-func (f *files) Open(ctx context.Context, i int) (io.ReadCloser, error) {
-	return f.view.Open(ctx, f.entries[i].Path)
+func (d ofOneUser) Entries() []layer.Entry {
+	entries := slices.Clone(d.entries)
+	for i := range entries {
+		entries[i].UID, entries[i].GID, entries[i].Xattrs = 0, 0, nil
+	}
+	return entries
 }
-
-// Stable implements layer.Delta.
-func (f *files) Stable() bool { return true }
-
-// Release implements layer.Delta.
-func (f *files) Release(digest.Digest) error { return nil }

@@ -15,119 +15,133 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WriteLayout adds img to the OCI image layout in the directory dir, under
-// names, and makes the layout if it is not there. Images that had these names
-// lose them. The index, by which everything else is found, is replaced last and
-// at once.
-func WriteLayout(ctx context.Context, dir string, img *Image, names []string) (err error) {
-	if err := os.MkdirAll(filepath.Join(dir, ocispec.ImageBlobsDir, "sha256"), 0o755); err != nil {
-		return err
-	}
-	for i, l := range img.Layers {
-		src, err := l.Blob(ctx)
-		if err != nil {
-			return err
-		}
-		open := func() (io.ReadCloser, error) { return src.Open(ctx) }
-		if err := writeBlob(dir, img.Descriptors[i], open); err != nil {
-			return fmt.Errorf("write layer %s: %w", img.Descriptors[i].Digest, err)
-		}
-	}
-	for _, blob := range []Blob{img.Config, img.Manifest} {
-		if err := replaceFile(filepath.Join(dir, blobName(blob.Descriptor)), blob.Bytes); err != nil {
-			return err
-		}
-	}
-	if err := replaceFile(filepath.Join(dir, ocispec.ImageLayoutFile), layoutFile()); err != nil {
-		return err
-	}
-	return addToIndex(dir, entriesFor(img, names))
-}
-
-// writeBlob writes one blob, unless the layout has it already.
-func writeBlob(dir string, desc ocispec.Descriptor, open func() (io.ReadCloser, error)) (err error) {
-	path := filepath.Join(dir, blobName(desc))
-	if info, err := os.Stat(path); err == nil && info.Size() == desc.Size {
-		return nil
-	}
-	r, err := open()
+// WriteLayout adds the image to the OCI layout in the directory dir, and makes
+// one if there is none: --output type=oci-layout. Images of the same names
+// leave the layout's index; their blobs stay. The image appears with the index,
+// when all of its blobs are there; several builds may add to one layout at once.
+func WriteLayout(ctx context.Context, dir string, img *Image, tags []string) error {
+	manifests, err := named(img, tags)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return Replace(path, func(w io.Writer) error {
-		_, err := io.Copy(w, r)
+	blobs, err := img.files(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o777); err != nil {
+		return fmt.Errorf("make layout: %w", err)
+	}
+	for _, f := range blobs {
+		if err := f.addTo(ctx, dir); err != nil {
+			return err
+		}
+	}
+	if err := inMemory(ocispec.ImageLayoutFile, []byte(layoutFile)).addTo(ctx, dir); err != nil {
+		return err
+	}
+	if err := updateIndex(dir, manifests); err != nil {
+		return fmt.Errorf("update the index of %s: %w", dir, err)
+	}
+	return nil
 }
 
-// addToIndex puts entries into the layout's index, in the place of those of the
-// same name. Builds that write to one layout at once take turns.
-func addToIndex(dir string, entries []ocispec.Descriptor) (err error) {
+// addTo writes the file into a layout, unless it is there: files of a layout
+// never change, and a killed build leaves none that is shorter than it should be.
+func (f file) addTo(ctx context.Context, dir string) error {
+	path := filepath.Join(dir, filepath.FromSlash(f.name))
+	if info, err := os.Stat(path); err == nil && info.Size() == f.size {
+		return nil
+	}
+	return Replace(path, func(w io.Writer) error { return f.copy(ctx, w) })
+}
+
+// updateIndex lists the manifests in the index. Builds that add to one layout
+// at the same time take turns.
+func updateIndex(dir string, manifests []ocispec.Descriptor) (err error) {
 	lock, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", dir, err)
+		return fmt.Errorf("lock: %w", err)
 	}
 	path := filepath.Join(dir, ocispec.ImageIndexFile)
-	index := newIndex(nil)
-	switch text, err := os.ReadFile(path); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	default:
-		if err := json.Unmarshal(text, &index); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-	}
-	for _, entry := range entries {
-		index.Manifests = slices.DeleteFunc(index.Manifests, func(old ocispec.Descriptor) bool {
-			return sameName(old, entry)
-		})
-		index.Manifests = append(index.Manifests, entry)
-	}
-	text, err := json.Marshal(index)
+	index, err := readIndex(path)
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, text)
-}
-
-// sameName reports whether two entries of an index claim the same name; of
-// entries without one, whether they are the same image.
-func sameName(a, b ocispec.Descriptor) bool {
-	nameA, nameB := a.Annotations[annotationImageName], b.Annotations[annotationImageName]
-	if nameA != "" || nameB != "" {
-		return nameA == nameB
+	if err := index.add(manifests); err != nil {
+		return err
 	}
-	refA, refB := a.Annotations[ocispec.AnnotationRefName], b.Annotations[ocispec.AnnotationRefName]
-	return refA == refB && (refA != "" || a.Digest == b.Digest)
-}
-
-func replaceFile(path string, content []byte) error {
+	content, err := json.Marshal(index.fields)
+	if err != nil {
+		return err
+	}
 	return Replace(path, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
 }
 
-// Replace writes a file so that path shows the old content, or nothing, until
-// all of the new one is there.
-func Replace(path string, write func(w io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// index is an index.json. Fields that we do not know are kept.
+type index struct {
+	fields map[string]json.RawMessage
+}
+
+func readIndex(path string) (*index, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		content = []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageIndex + `","manifests":[]}`)
+	} else if err != nil {
+		return nil, err
+	}
+	x := new(index)
+	if err := json.Unmarshal(content, &x.fields); err != nil {
+		return nil, fmt.Errorf("parse: %w", err)
+	}
+	return x, nil
+}
+
+// add lists the manifests in place of those that have their names.
+func (x *index) add(manifests []ocispec.Descriptor) error {
+	var list []json.RawMessage
+	if err := json.Unmarshal(x.fields["manifests"], &list); err != nil {
+		return fmt.Errorf("parse manifests: %w", err)
+	}
+	var failed error
+	list = slices.DeleteFunc(list, func(entry json.RawMessage) bool {
+		var old ocispec.Descriptor
+		if err := json.Unmarshal(entry, &old); err != nil {
+			failed = fmt.Errorf("parse manifests: %w", err)
+		}
+		return slices.ContainsFunc(manifests, func(m ocispec.Descriptor) bool { return replaces(m, old) })
+	})
+	for _, m := range manifests {
+		entry, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		list = append(list, entry)
+	}
+	content, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		return err
+	x.fields["manifests"] = content
+	return failed
+}
+
+// replaces reports whether an entry m takes the place of old: the same full
+// name, or, where old has none, the same tag. Without a name that is the same
+// image.
+func replaces(m, old ocispec.Descriptor) bool {
+	tag, oldTag := m.Annotations[ocispec.AnnotationRefName], old.Annotations[ocispec.AnnotationRefName]
+	if tag == "" && oldTag == "" {
+		return m.Digest == old.Digest
 	}
-	return os.Rename(f.Name(), path)
+	if oldName := old.Annotations[annotationName]; oldName != "" {
+		return m.Annotations[annotationName] == oldName
+	}
+	return tag == oldTag
 }
