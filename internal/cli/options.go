@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 
 	"github.com/kiln-build/kiln/internal/build"
@@ -105,8 +106,18 @@ func (f *buildFlags) setArguments(p Process, opts *build.Options) error {
 		}
 		opts.BuildArgs[key] = value
 	}
+	return f.checkPlatform()
+}
+
+func (f *buildFlags) checkPlatform() error {
+	if f.platform == "" {
+		return nil
+	}
 	if strings.Contains(f.platform, ",") {
 		return misuse("run kiln once for each platform", "--platform takes one platform, not %q", f.platform)
+	}
+	if _, err := platforms.Parse(f.platform); err != nil {
+		return misuse("write it as os/architecture[/variant]: linux/amd64, linux/arm/v7", "--platform %q is not known", f.platform)
 	}
 	return nil
 }
