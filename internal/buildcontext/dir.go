@@ -3,6 +3,7 @@ package buildcontext
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,6 +32,8 @@ type Dir struct {
 	root   *os.Root
 	ignore *Ignore
 	ahead  readAhead
+	// buffers are for hashing: of small files there are many.
+	buffers sync.Pool
 
 	mu       sync.Mutex
 	listings map[string]*listing
@@ -167,16 +170,35 @@ func (d *Dir) Sum(ctx context.Context, path string) ([sha256.Size]byte, error) {
 	if sum := l.sums[i].Load(); sum != nil {
 		return *sum, nil
 	}
-	f, err := d.Open(ctx, path)
+	sum, err := d.hash(ctx, path)
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("read context: %w", err)
-	}
-	sum := [sha256.Size]byte(h.Sum(nil))
 	l.sums[i].Store(&sum)
 	return sum, nil
+}
+
+func (d *Dir) hash(ctx context.Context, path string) (sum [sha256.Size]byte, err error) {
+	f, err := d.Open(ctx, path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	buf, ok := d.buffers.Get().(*[64 << 10]byte)
+	if !ok {
+		buf = new([64 << 10]byte)
+	}
+	defer d.buffers.Put(buf)
+	h := sha256.New()
+	for ctx.Err() == nil {
+		n, err := f.Read(buf[:])
+		_, _ = h.Write(buf[:n]) // a hash does not fail
+		if errors.Is(err, io.EOF) {
+			return [sha256.Size]byte(h.Sum(sum[:0])), nil
+		}
+		if err != nil {
+			return sum, fmt.Errorf("read context: %w", err)
+		}
+	}
+	return sum, context.Cause(ctx)
 }

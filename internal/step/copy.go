@@ -55,7 +55,7 @@ func (s *Selection) begin(ctx context.Context, dest tree.View) (*copying, error)
 				"use numeric uid[:gid] instead", s.op.Chown)
 		}
 	}
-	c := &copying{Selection: s, draft: newDraft(dest), dest: s.op.Dest, now: s.copier.now()}
+	c := &copying{Selection: s, draft: newDraft(dest, s.count+8), dest: s.op.Dest, now: s.copier.now()}
 	var err error
 	if c.chmod, err = parseChmod(s.op.Chmod); err != nil {
 		return nil, err

@@ -34,17 +34,17 @@ func (c *Copier) Digest(ctx context.Context, op *plan.Copy, src tree.View) (dige
 
 // Digest is [Copier.Digest] for a selection.
 func (s *Selection) Digest(ctx context.Context) (digest.Digest, error) {
-	h := frames{sha256.New()}
+	h := newFrames()
 	h.text(digestVersion)
 	for _, p := range s.picks {
 		if err := s.digestPick(ctx, h, p); err != nil {
 			return "", err
 		}
 	}
-	return digest.NewDigest(digest.SHA256, h), nil
+	return h.sum(), nil
 }
 
-func (s *Selection) digestPick(ctx context.Context, h frames, p pick) error {
+func (s *Selection) digestPick(ctx context.Context, h *frames, p pick) error {
 	switch {
 	case p.source.Inline != nil:
 		h.text("inline")
@@ -65,7 +65,7 @@ func (s *Selection) digestPick(ctx context.Context, h frames, p pick) error {
 	return s.digestTree(ctx, h, p)
 }
 
-func (s *Selection) digestURL(ctx context.Context, h frames, url string) error {
+func (s *Selection) digestURL(ctx context.Context, h *frames, url string) error {
 	h.text("url")
 	h.text(urlName(url))
 	if s.op.Checksum != "" {
@@ -91,13 +91,17 @@ type batch struct {
 // A batch is closed when it has so many files or bytes: small enough to keep
 // all processors busy and little in memory, large enough not to be felt.
 const (
-	batchFiles = 128
+	batchFiles = 64
 	batchBytes = 4 << 20
 )
 
+func newBatch() *batch {
+	return &batch{picked: make([]picked, 0, batchFiles), hashed: make(chan struct{})}
+}
+
 // digestTree walks a pick, hashes the files side by side, and writes the
 // result in the order of the walk.
-func (s *Selection) digestTree(ctx context.Context, h frames, p pick) error {
+func (s *Selection) digestTree(ctx context.Context, h *frames, p pick) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	toHash, inOrder := make(chan *batch), make(chan *batch, 2*workers)
@@ -132,15 +136,16 @@ func (s *Selection) digestTree(ctx context.Context, h frames, p pick) error {
 
 // batches walks p and yields what it finds in batches.
 func (s *Selection) batches(p pick, yield func(*batch) error) error {
-	b := &batch{hashed: make(chan struct{})}
+	b := newBatch()
 	err := s.walk(p, func(e picked) error {
+		s.count++
 		b.picked = append(b.picked, e)
 		b.size += e.Size
 		if len(b.picked) < batchFiles && b.size < batchBytes {
 			return nil
 		}
 		full := b
-		b = &batch{hashed: make(chan struct{})}
+		b = newBatch()
 		return yield(full)
 	})
 	if err != nil {
@@ -149,7 +154,7 @@ func (s *Selection) batches(p pick, yield func(*batch) error) error {
 	return yield(b)
 }
 
-func writeBatches(ctx context.Context, h frames, inOrder <-chan *batch) error {
+func writeBatches(ctx context.Context, h *frames, inOrder <-chan *batch) error {
 	names := make(map[string]string)
 	for b := range inOrder {
 		select {
@@ -205,23 +210,45 @@ func (s *Selection) sum(ctx context.Context, path string) (sum [sha256.Size]byte
 }
 
 // frames hashes fields so that no two different lists of fields are hashed the
-// same: each is preceded by its length.
-type frames struct{ hash.Hash }
-
-func (h frames) text(s string) {
-	h.number(uint64(len(s)))
-	_, _ = io.WriteString(h, s) // a hash does not fail
+// same: each is preceded by its length or has a fixed one.
+type frames struct {
+	hash hash.Hash
+	buf  []byte // not hashed yet
 }
 
-func (h frames) number(n uint64) {
-	var buf [8]byte
-	binary.BigEndian.PutUint64(buf[:], n)
-	_, _ = h.Write(buf[:])
+// flushAt is how much is collected before it is hashed.
+const flushAt = 8 << 10
+
+func newFrames() *frames {
+	return &frames{hash: sha256.New(), buf: make([]byte, 0, flushAt+1<<10)}
+}
+
+// sum returns the digest of all fields.
+func (h *frames) sum() digest.Digest {
+	h.flush()
+	return digest.NewDigest(digest.SHA256, h.hash)
+}
+
+func (h *frames) flush() {
+	_, _ = h.hash.Write(h.buf) // a hash does not fail
+	h.buf = h.buf[:0]
+}
+
+func (h *frames) text(s string) {
+	h.number(uint64(len(s)))
+	h.buf = append(h.buf, s...)
+}
+
+func (h *frames) number(n uint64) {
+	h.buf = binary.BigEndian.AppendUint64(h.buf, n)
+	if len(h.buf) >= flushAt {
+		h.flush()
+	}
 }
 
 // entry writes what the copy of e depends on. names maps the first names of
 // files with several to the first of them that was copied.
-func (h frames) entry(e *picked, names map[string]string) {
+func (h *frames) entry(e *picked, names map[string]string) {
 	h.text(e.rel)
 	h.number(uint64(e.Type))
 	if e.rel == "" && e.Type == layer.Dir {
@@ -233,18 +260,25 @@ func (h frames) entry(e *picked, names map[string]string) {
 	h.text(e.Xattrs[capabilities])
 	switch e.Type {
 	case layer.Regular:
-		_, _ = h.Write(e.Content[:])
-		if e.Linkname == "" {
-			h.text("")
-			return
-		}
-		if names[e.Linkname] == "" {
-			names[e.Linkname] = e.rel
-		}
-		h.text(names[e.Linkname])
+		h.buf = append(h.buf, e.Content[:]...)
+		h.text(firstName(e, names))
 	case layer.Symlink:
 		h.text(e.Linkname)
 	}
+}
+
+// firstName returns the first of the names that a file with several is copied
+// under, "" for other files.
+func firstName(e *picked, names map[string]string) string {
+	if e.Linkname == "" {
+		return ""
+	}
+	first, ok := names[e.Linkname]
+	if !ok {
+		first = e.rel
+		names[e.Linkname] = first
+	}
+	return first
 }
 
 func bit(b bool) uint64 {

@@ -60,20 +60,38 @@ type origin interface {
 	open(ctx context.Context, e layer.Entry, f fact) (io.ReadCloser, error)
 }
 
-func newDraft(base tree.View) *draft {
-	return &draft{base: base, at: make(map[string]int32)}
+// newDraft returns a draft on base with room for so many entries.
+func newDraft(base tree.View, room int) *draft {
+	return &draft{
+		base:    base,
+		entries: make([]layer.Entry, 0, room), facts: make([]fact, 0, room),
+		at: make(map[string]int32, room),
+	}
 }
 
 // Lstat describes path as it is now, so that links are resolved through what
 // the step itself has put there.
 func (d *draft) Lstat(path string) (layer.Entry, error) {
+	e, exists, err := d.lstat(path)
+	if err == nil && !exists {
+		err = &fs.PathError{Op: "lstat", Path: path, Err: fs.ErrNotExist}
+	}
+	return e, err
+}
+
+// lstat is Lstat with absence as an ordinary answer.
+func (d *draft) lstat(path string) (e layer.Entry, exists bool, err error) {
 	if i, ok := d.at[path]; ok {
-		return d.entries[i], nil
+		return d.entries[i], true, nil
 	}
 	if d.gone[path] || d.hidesBase(path) {
-		return layer.Entry{}, &fs.PathError{Op: "lstat", Path: path, Err: fs.ErrNotExist}
+		return layer.Entry{}, false, nil
 	}
-	return d.base.Lstat(path)
+	e, err = d.base.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return layer.Entry{}, false, nil
+	}
+	return e, err == nil, err
 }
 
 // hidesBase reports whether the base's path lies under something that the
@@ -86,15 +104,6 @@ func (d *draft) hidesBase(path string) bool {
 		}
 	}
 	return false
-}
-
-// lstat is Lstat with absence as an ordinary answer.
-func (d *draft) lstat(path string) (e layer.Entry, exists bool, err error) {
-	e, err = d.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return layer.Entry{}, false, nil
-	}
-	return e, err == nil, err
 }
 
 // addOrigin makes o known.

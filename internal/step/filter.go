@@ -62,7 +62,7 @@ func (s *Selection) walk(p pick, yield func(picked) error) error {
 		return err
 	}
 	if p.root.Type == layer.Dir {
-		if err := f.dir(p.root.Path, "", matched{}); err != nil {
+		if err := f.dir(p.root.Path, matched{}); err != nil {
 			return err
 		}
 	}
@@ -74,14 +74,14 @@ func (s *Selection) walk(p pick, yield func(picked) error) error {
 }
 
 // dir looks at what is in a directory; info is what was found out about it.
-func (f *filter) dir(path, rel string, info matched) error {
+func (f *filter) dir(path string, info matched) error {
 	entries, err := f.view.ReadDir(path)
 	if err != nil {
 		return err
 	}
 	f.prefetch(entries)
 	for _, e := range entries {
-		if err := f.entry(e, joinRel(rel, layer.Base(e.Path)), info); err != nil {
+		if err := f.entry(e, f.rel(e.Path), info); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,15 @@ func (f *filter) entry(e layer.Entry, rel string, parent matched) error {
 	}
 	f.parents = append(f.parents, pendingParent{picked{e, rel, true}, included})
 	defer func() { f.parents = f.parents[:len(f.parents)-1] }()
-	return f.dir(e.Path, rel, info)
+	return f.dir(e.Path, info)
+}
+
+// rel returns the part of path below the root.
+func (f *filter) rel(path string) string {
+	if f.root == "." {
+		return path
+	}
+	return path[len(f.root)+1:]
 }
 
 // yieldParents yields the directories above what is yielded next, once.

@@ -20,6 +20,7 @@ type Selection struct {
 	op     *plan.Copy
 	view   tree.View
 	picks  []pick
+	count  int // how much Digest has found there is to copy
 
 	mu        sync.Mutex
 	downloads map[string]*download // by URL

@@ -22,7 +22,7 @@ func (c *Copier) Workdir(ctx context.Context, op *plan.Workdir, dest tree.View) 
 			return nil, err
 		}
 	}
-	d := newDraft(dest)
+	d := newDraft(dest, 1)
 	if err := d.mkdirAll(dir, newDir(0o755, who, c.now())); err != nil {
 		return nil, err
 	}
