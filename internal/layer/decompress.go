@@ -98,3 +98,10 @@ func (n named) Read(p []byte) (int, error) {
 	}
 	return k, err
 }
+
+// Close frees what the decompressor holds. What it has to say is what Read has
+// said already.
+func (n named) Close() error {
+	_ = n.ReadCloser.Close()
+	return nil
+}

@@ -83,7 +83,7 @@ func sortEntries(list []Entry) (Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := settleLinks(list, kept); err != nil {
+	if err := settleLinks(list, order, kept); err != nil {
 		return nil, err
 	}
 	index := make(Index, len(kept))
@@ -166,43 +166,44 @@ func settlePath(list []Entry, group []int, top cover) (left []int, own cover, er
 // settleLinks lets every hard link whose target is in the layer point to the
 // entry that has the content, and refuses those whose target was replaced
 // after the link was made: nothing has that content any more.
-func settleLinks(list []Entry, kept []int) error {
-	find := func(path string) (int, bool) {
-		i, ok := slices.BinarySearchFunc(kept, path, func(at int, path string) int {
-			if c := Compare(list[at].Path, path); c != 0 {
-				return c
-			}
-			return list[at].Type.rank() - Regular.rank()
-		})
-		if !ok {
-			return 0, false
-		}
-		return kept[i], true
-	}
+func settleLinks(list []Entry, order, kept []int) error {
 	for _, at := range kept {
 		link := &list[at]
 		if link.Type != Link {
 			continue
 		}
-		for from := at; ; {
-			target, ok := find(list[from].Linkname)
-			if !ok {
+		for from := at; list[from].Type == Link; {
+			target, left := findEntry(list, kept, list[from].Linkname)
+			_, was := findEntry(list, order, list[from].Linkname)
+			if !was { // a layer below has it
+				link.Linkname = list[from].Linkname
 				break
 			}
-			switch {
-			case target >= from:
-				return fmt.Errorf("read %s: hard link to %s, which a later entry replaces", link.Path, link.Linkname)
-			case list[target].Type == Dir:
+			if !left || target > from {
+				return fmt.Errorf("read %s: hard link to %s, which a later entry replaces", link.Path, list[from].Linkname)
+			}
+			if list[target].Type == Dir {
 				return fmt.Errorf("read %s: hard link to the directory %s", link.Path, link.Linkname)
 			}
 			link.Linkname = list[target].Path
-			if list[target].Type != Link {
-				break
-			}
 			from = target
 		}
 	}
 	return nil
+}
+
+// findEntry finds an entry of path, no marker, among sorted positions.
+func findEntry(list []Entry, sorted []int, path string) (at int, ok bool) {
+	i, ok := slices.BinarySearchFunc(sorted, path, func(at int, path string) int {
+		if c := Compare(list[at].Path, path); c != 0 {
+			return c
+		}
+		return list[at].Type.rank() - Regular.rank()
+	})
+	if !ok {
+		return 0, false
+	}
+	return sorted[i], true
 }
 
 // isBelow reports whether path is in the directory dir, at any depth.

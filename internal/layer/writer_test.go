@@ -32,8 +32,8 @@ func write(t *testing.T, d layer.Delta, o layer.Options) (*layer.Layer, blobDir)
 	return l, dir
 }
 
-// tarOf returns the uncompressed bytes of a layer.
-func tarOf(t *testing.T, l *layer.Layer) []byte {
+// bytesOf returns the uncompressed bytes of a layer.
+func bytesOf(t *testing.T, l *layer.Layer) []byte {
 	t.Helper()
 	src, err := l.Blob(t.Context())
 	if err != nil {
@@ -60,7 +60,7 @@ func tarOf(t *testing.T, l *layer.Layer) []byte {
 func headers(t *testing.T, l *layer.Layer) []*tar.Header {
 	t.Helper()
 	var list []*tar.Header
-	r := tar.NewReader(bytes.NewReader(tarOf(t, l)))
+	r := tar.NewReader(bytes.NewReader(bytesOf(t, l)))
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -141,7 +141,7 @@ func TestDescriptorDescribesTheBlob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := digest.FromBytes(tarOf(t, l)); got != id {
+			if got := digest.FromBytes(bytesOf(t, l)); got != id {
 				t.Errorf("tar has digest %s, the diff ID is %s", got, id)
 			}
 		})
@@ -215,7 +215,7 @@ func TestLargeNumbers(t *testing.T) {
 		layer.Entry{Path: "owner", Type: layer.Dir, UID: 1<<32 - 2, GID: 1<<32 - 2, ModTime: when},
 	)
 	l, _ := write(t, d, layer.Options{})
-	got, _ := read(t, layer.ReadTar(bytes.NewReader(tarOf(t, l))))
+	got, _ := read(t, layer.ReadTar(bytes.NewReader(bytesOf(t, l))))
 	equalEntries(t, got, d.entries)
 }
 
@@ -438,7 +438,7 @@ func TestGzipIsReadByTheStandardLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(plain, tarOf(t, l)) {
+	if !bytes.Equal(plain, bytesOf(t, l)) {
 		t.Error("the standard library reads something else")
 	}
 }

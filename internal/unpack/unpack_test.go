@@ -3,6 +3,7 @@ package unpack_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -129,6 +130,11 @@ func needRoot(t *testing.T) {
 // apply unpacks changes into dir.
 func apply(t *testing.T, dir string, changes iter.Seq2[layer.Change, error], o unpack.Options) error {
 	t.Helper()
+	return applyContext(t.Context(), t, dir, changes, o)
+}
+
+func applyContext(ctx context.Context, t *testing.T, dir string, changes iter.Seq2[layer.Change, error], o unpack.Options) error {
+	t.Helper()
 	root, err := inroot.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +144,7 @@ func apply(t *testing.T, dir string, changes iter.Seq2[layer.Change, error], o u
 			t.Error(err)
 		}
 	}()
-	return unpack.Apply(t.Context(), root, changes, o)
+	return unpack.Apply(ctx, root, changes, o)
 }
 
 // tarOf is a tar of headers, each with the content given in PAX-free form.
