@@ -41,6 +41,9 @@ type line struct {
 	text  string
 	note  string // faint, between text and right
 	right string // at the right margin
+	// whole says that text is not cut: it goes on in the next row. It is for
+	// lines above the live ones; note and right are empty.
+	whole bool
 }
 
 // apply changes the board by what happened.
@@ -128,7 +131,7 @@ func (r *row) finished(e Event) line {
 }
 
 func warning(text string) line {
-	return line{mark: "!", tone: toneWarn, text: oneLine(text)}
+	return line{mark: "!", tone: toneWarn, text: oneLine(text), whole: true}
 }
 
 // meterStep is how far apart the points are that a rate is taken between: short

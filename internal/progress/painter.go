@@ -40,7 +40,11 @@ func (p *painter) frame(above, live []line, width, height int, hide bool) string
 	}
 	out.WriteString("\r")
 	for _, l := range above {
-		out.WriteString(p.render(l, width) + clearLine + "\r\n")
+		text := p.render(l, width)
+		if l.whole {
+			text = wrap + text + noWrap
+		}
+		out.WriteString(text + clearLine + "\r\n")
 	}
 	p.drawn = p.drawn[:0]
 	for _, l := range live {
@@ -81,6 +85,9 @@ const (
 // The last column stays free.
 func (p *painter) render(l line, width int) string {
 	text, note, right := spaced(l.text), spaced(l.note), l.right
+	if l.whole {
+		return p.paint(markCode(l.tone), l.mark) + " " + text
+	}
 	room := width - 1 - textWidth(l.mark) - 1
 	if right != "" && room-textWidth(right)-gap < minText {
 		right = ""

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// plainAdvance is how often a transfer says in a log how far it is.
+// plainAdvance is how often a transfer says in a log how far it is. What takes
+// less time says nothing of itself.
 const plainAdvance = 5 * time.Second
 
 // Plain prints events as lines for logs:
@@ -18,7 +19,8 @@ const plainAdvance = 5 * time.Second
 //	#5 DONE 1.2s
 //
 // Every line starts with its task's number, so the lines of steps that run side
-// by side can be told apart; a line is one write and never torn.
+// by side can be told apart; a line is never torn. Details are printed from when
+// they take long.
 type Plain struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -27,7 +29,8 @@ type Plain struct {
 }
 
 type plainTask struct {
-	number         int // what is printed; details are not counted
+	info           Task
+	number         int // what is printed; 0 as long as the task is not
 	started        time.Time
 	said           time.Time // when an amount was printed last
 	current, total int64
@@ -42,46 +45,64 @@ func NewPlain(w io.Writer) *Plain {
 func (p *Plain) Emit(e Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e.Kind == Started && !e.Info.Detail {
-		p.count++
-		p.tasks[e.Task] = &plainTask{number: p.count, started: e.Time, said: e.Time}
+	if e.Kind == Started {
+		p.tasks[e.Task] = &plainTask{info: e.Info, started: e.Time, said: e.Time}
 	}
-	line := p.line(e, p.tasks[e.Task])
+	text := p.text(e, p.tasks[e.Task])
 	if e.Kind == Finished {
 		delete(p.tasks, e.Task)
 	}
-	if line != "" {
+	if text != "" {
 		// A log that cannot be written must not end the build.
-		_, _ = io.WriteString(p.w, line+"\n")
+		_, _ = io.WriteString(p.w, text)
 	}
 }
 
-// line returns what is printed for e, "" for nothing. t is nil for what belongs
-// to no task, or to a detail.
-func (p *Plain) line(e Event, t *plainTask) string {
+// text returns the lines that e is printed as, "" for none. t is nil for what
+// belongs to no task.
+func (p *Plain) text(e Event, t *plainTask) string {
+	if e.Kind == Warning && (t == nil || t.number == 0) {
+		return "WARNING: " + Clean(e.Line) + "\n"
+	}
 	if t == nil {
-		if e.Kind == Warning {
-			return "WARNING: " + Clean(e.Line)
-		}
 		return ""
 	}
+	header := ""
+	if t.number == 0 && !t.isDetailAt(e) {
+		p.count++
+		t.number = p.count
+		header = fmt.Sprintf("#%d %s\n", t.number, label(t.info))
+	}
+	line := t.line(e)
+	if t.number == 0 || line == "" {
+		return header
+	}
+	return header + strings.TrimRight(fmt.Sprintf("#%d %s", t.number, line), " ") + "\n"
+}
+
+// isDetailAt reports whether the task is, when e happens, still a detail that is
+// not worth a line.
+func (t *plainTask) isDetailAt(e Event) bool {
+	return t.info.Detail && (e.Kind != Advanced || e.Time.Sub(t.started) < plainAdvance)
+}
+
+// line is what e says of the task.
+func (t *plainTask) line(e Event) string {
 	seconds := e.Time.Sub(t.started).Seconds()
 	switch e.Kind {
-	case Started:
-		return fmt.Sprintf("#%d %s", t.number, label(e.Info))
 	case Output:
-		return strings.TrimRight(fmt.Sprintf("#%d %.3f %s", t.number, seconds, Clean(e.Line)), " ")
+		return fmt.Sprintf("%.3f %s", seconds, Clean(e.Line))
 	case Warning:
-		return fmt.Sprintf("#%d WARNING: %s", t.number, Clean(e.Line))
+		return "WARNING: " + Clean(e.Line)
 	case Advanced:
 		t.current, t.total = e.Current, e.Total
 		if e.Time.Sub(t.said) < plainAdvance {
 			return ""
 		}
 		t.said = e.Time
-		return fmt.Sprintf("#%d %.1fs %s", t.number, seconds, amountText(t.current, t.total))
+		return fmt.Sprintf("%.1fs %s", seconds, amountText(t.current, t.total))
 	case Finished:
-		return fmt.Sprintf("#%d %s", t.number, t.verdict(e, seconds))
+		return t.verdict(e, seconds)
 	}
 	return ""
 }

@@ -21,10 +21,14 @@ func exampleBuild(sink Sink) {
 	layer := r.Start(Task{Name: "layer sha256:0123", Detail: true})
 	for n := int64(1); n <= 8; n++ {
 		time.Sleep(time.Second)
-		layer.Advance(n*5_700_000, 45_600_000)
+		if n <= 4 {
+			layer.Advance(n*5_700_000, 22_800_000)
+		}
 		pull.Advance(n*5_700_000, 45_600_000)
+		if n == 4 {
+			layer.End(Done, nil)
+		}
 	}
-	layer.End(Done, nil)
 	pull.End(Done, nil)
 
 	r.Start(Task{Stage: "build", Step: 1, Steps: 3, Name: "WORKDIR /src", Line: 2}).End(Cached, nil)
@@ -40,6 +44,34 @@ func exampleBuild(sink Sink) {
 	make.End(Done, errors.New("exit status 2\nand more"))
 	script.End(Done, fmt.Errorf("run: %w", context.Canceled))
 	r.Warn("the cache is full")
+}
+
+func TestDetailsAreInTheLogWhenTheyTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := NewReporter(NewPlain(&out))
+		short := r.Start(Task{Name: "push app 0123", Detail: true})
+		long := r.Start(Task{Name: "push app 4567", Detail: true})
+		for n := range int64(12) {
+			time.Sleep(time.Second)
+			long.Advance(n*1_000_000, 12_000_000)
+			if n == 3 {
+				short.Advance(100, 100)
+				short.End(Done, nil)
+			}
+		}
+		long.Warn("the connection was lost")
+		long.End(Done, nil)
+		const want = `#1 push app 4567
+#1 5.0s 4.00MB / 12.0MB
+#1 10.0s 9.00MB / 12.0MB
+#1 WARNING: the connection was lost
+#1 DONE 12.0s 11.0MB / 12.0MB
+`
+		if out.String() != want {
+			t.Errorf("printed:\n%s\nwant:\n%s", &out, want)
+		}
+	})
 }
 
 func TestPlain(t *testing.T) {

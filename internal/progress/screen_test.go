@@ -102,6 +102,10 @@ func (s *screen) put(r rune) {
 		s.t.Errorf("control character %U was sent", r)
 	}
 	cells := runeWidth(r)
+	if s.x+cells > s.width && !s.noWrap {
+		s.next("\r")
+		s.next("\n")
+	}
 	if s.x+cells > s.width {
 		s.t.Errorf("a line is wider than the screen (%d cells): %q", s.width, string(s.rows[s.y])+string(r))
 		return

@@ -150,6 +150,20 @@ func TestTTYOnAVeryNarrowScreen(t *testing.T) {
 	}
 }
 
+func TestTTYShowsWarningsWhole(t *testing.T) {
+	onScreen(t, 40, 24, func(t *testing.T, s *screen, tty *TTY) {
+		r := NewReporter(tty)
+		r.Start(Task{Name: "RUN make"})
+		shows(t, s, "\n> RUN make                         0.1s\n")
+		r.Warn("a warning may be longer than the screen is wide")
+		shows(t, s, `
+! a warning may be longer than the scree
+n is wide
+> RUN make                         0.2s
+`)
+	})
+}
+
 func TestTTYSurvivesAResize(t *testing.T) {
 	onScreen(t, 60, 24, func(t *testing.T, s *screen, tty *TTY) {
 		r := NewReporter(tty)
