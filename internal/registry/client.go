@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/kiln-build/kiln/internal/layer"
+	"github.com/kiln-build/kiln/internal/plan"
 	"github.com/kiln-build/kiln/internal/progress"
 	"github.com/kiln-build/kiln/internal/store"
 )
@@ -46,10 +48,13 @@ type Client struct {
 	uploads   chan struct{} // one is taken while a blob is uploaded
 	checks    chan struct{} // one is taken while a registry is asked for a blob
 
-	connecting  singleflight.Group
+	connecting, resolving singleflight.Group
+
 	mu          sync.Mutex
 	connections map[string]*connection
 	registries  map[string]bool // hosts that are known to be registries
+	images      map[string]*plan.Image
+	layers      map[string]*layer.Layer
 }
 
 const (
@@ -79,6 +84,8 @@ func NewClient(s *store.Store, options Options) *Client {
 		checks:      make(chan struct{}, parallelChecks),
 		connections: make(map[string]*connection),
 		registries:  make(map[string]bool),
+		images:      make(map[string]*plan.Image),
+		layers:      make(map[string]*layer.Layer),
 	}
 	c.hosts = &hosts{
 		verified:   newTransport(false),

@@ -164,7 +164,7 @@ func (r *repository) ask(ctx context.Context, cn *connection, method, reference 
 			return final("%s: %w", op, err)
 		}
 		req.Header.Set("Accept", acceptManifests)
-		resp, err = cn.send(op, req, http.StatusOK)
+		resp, err = cn.send(op, req, http.StatusOK) //nolint:bodyclose // the caller does
 		return err
 	})
 	return resp, err

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kiln-build/kiln/internal/layer"
+	"github.com/kiln-build/kiln/internal/progress"
 )
 
 // Image is what a push needs of an image besides its layers' bytes.
@@ -68,6 +69,9 @@ func (c *Client) StartPush(ctx context.Context, refs []string) (*Pusher, context
 	targets, err := targetsOf(refs)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(targets) == 0 {
+		return nil, nil, errors.New("push image: it has no name")
 	}
 	for _, t := range targets {
 		if _, err := c.connectToPush(ctx, t.repo); err != nil {
@@ -188,7 +192,13 @@ func (p *Pusher) pushOnce(b content) error {
 
 // Finish waits for the uploads, pushes what img has beyond them, and then sets
 // the tags: nobody sees a tag before everything it stands for is there.
-func (p *Pusher) Finish(ctx context.Context, img Image) error {
+func (p *Pusher) Finish(ctx context.Context, img Image) (err error) {
+	for _, t := range p.targets {
+		for _, tag := range t.tags {
+			task := p.client.options.Progress.Start(progress.Task{Name: fmt.Sprintf("push %s/%s:%s", hostName(t.repo), t.repo.RepositoryStr(), tag)})
+			defer func() { task.End(progress.Done, err) }()
+		}
+	}
 	for _, l := range img.Layers {
 		p.AddLayer(l)
 	}
@@ -198,12 +208,12 @@ func (p *Pusher) Finish(ctx context.Context, img Image) error {
 	}
 	p.start(func() error { return p.pushOnce(config) })
 	if err := p.group.Wait(); err != nil {
-		return fmt.Errorf("push: %w", err)
+		return err
 	}
 	for _, t := range p.targets {
 		for _, tag := range t.tags {
 			if err := p.client.putManifest(ctx, t.repo, tag, img); err != nil {
-				return fmt.Errorf("push: %w", err)
+				return err
 			}
 		}
 	}

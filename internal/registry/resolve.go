@@ -12,6 +12,7 @@ import (
 
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
+	"github.com/kiln-build/kiln/internal/progress"
 )
 
 // maxNesting bounds indexes inside of indexes.
@@ -19,7 +20,9 @@ const maxNesting = 4
 
 // Resolve looks up the image ref, which is written as users write it, for the
 // platform. Only its manifest and config are read, those that the store has
-// not even that: a tag that has not moved costs one HEAD, a digest nothing.
+// not even that: a tag that has not moved costs one HEAD, a digest nothing. For
+// one client a tag does not move: all stages of a build see the same image, and
+// share its layers.
 //
 // An image that is not in an index is taken whatever its platform is, as
 // docker does; the config says.
@@ -28,6 +31,35 @@ func (c *Client) Resolve(ctx context.Context, ref string, platform ocispec.Platf
 	if err != nil {
 		return nil, err
 	}
+	key := p.named.String() + " " + platforms.FormatAll(platform)
+	found, err, _ := c.resolving.Do(key, func() (any, error) {
+		c.mu.Lock()
+		known := c.images[key]
+		c.mu.Unlock()
+		if known != nil {
+			return known, nil
+		}
+		image, err := c.lookUp(ctx, p, platform)
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.images[key] = image
+		return image, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	image := *found.(*plan.Image)
+	image.Ref = ref
+	return &image, nil
+}
+
+// lookUp is Resolve for the first time.
+func (c *Client) lookUp(ctx context.Context, p parsed, platform ocispec.Platform) (_ *plan.Image, err error) {
+	task := c.options.Progress.Start(progress.Task{Name: "look up " + p.named.String()})
+	defer func() { task.End(progress.Done, err) }()
 	repo := &repository{client: c, name: p.repo}
 	var top *document
 	if p.digest != "" {
@@ -47,7 +79,7 @@ func (c *Client) Resolve(ctx context.Context, ref string, platform ocispec.Platf
 	if err != nil {
 		return nil, fmt.Errorf("read image %s: %w", full, err)
 	}
-	image.Ref, image.Name = ref, full
+	image.Name = full
 	return image, nil
 }
 
@@ -105,7 +137,21 @@ func (r *repository) layers(blobs []ocispec.Descriptor, diffIDs []digest.Digest)
 		if err := diffIDs[i].Validate(); err != nil {
 			return nil, fmt.Errorf("layer %d: diff ID %q: %w", i+1, diffIDs[i], err)
 		}
-		layers[i] = layer.Remote(desc, diffIDs[i], &source{client: r.client, repo: r.name, desc: desc}, r.client.store)
+		layers[i] = r.layer(desc, diffIDs[i])
 	}
 	return layers, nil
+}
+
+// layer returns the layer, the same one each time: what is found out about it
+// is then known to all images that have it.
+func (r *repository) layer(desc ocispec.Descriptor, diffID digest.Digest) *layer.Layer {
+	key := fmt.Sprint(r.name, desc.MediaType, desc.Digest, desc.Size, diffID)
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	l := r.client.layers[key]
+	if l == nil {
+		l = layer.Remote(desc, diffID, &source{client: r.client, repo: r.name, desc: desc}, r.client.store)
+		r.client.layers[key] = l
+	}
+	return l
 }

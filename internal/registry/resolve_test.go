@@ -58,12 +58,19 @@ func TestResolveAgainCostsOneRequest(t *testing.T) {
 	}
 }
 
+// The stages of one build see one image, the next build sees the new one.
 func TestResolveFollowsATagThatMoves(t *testing.T) {
 	r := testenv.Registry(t)
-	c := newClient(t, openStore(t), registry.Options{})
+	s := openStore(t)
+	c := newClient(t, s, registry.Options{})
 	first := resolve(t, c, pushBase(t, r, "base:1", 1000))
-	second := resolve(t, c, pushBase(t, r, "base:1", 1000))
-	if first.Digest == second.Digest {
+	ref := pushBase(t, r, "base:1", 1000)
+	same := resolve(t, c, ref)
+	if first.Digest != same.Digest || first.Layers[0] != same.Layers[0] {
+		t.Error("the tag has moved within a build")
+	}
+	c = newClient(t, s, registry.Options{})
+	if next := resolve(t, c, ref); first.Digest == next.Digest {
 		t.Error("the tag has moved and still resolves to the same image")
 	}
 	if pinned := resolve(t, c, first.Name); pinned.Digest != first.Digest {

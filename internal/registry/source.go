@@ -75,7 +75,7 @@ func (cn *connection) blob(ctx context.Context, url string, desc ocispec.Descrip
 	if offset > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
-	resp, err := cn.send(op, req, http.StatusOK, http.StatusPartialContent)
+	resp, err := cn.send(op, req, http.StatusOK, http.StatusPartialContent) //nolint:bodyclose // watchedBody does
 	if err != nil {
 		return nil, w.cause(err)
 	}
