@@ -3,8 +3,6 @@ package dir
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 
@@ -29,38 +27,42 @@ type Options struct {
 	Isolation rootfs.Isolation
 	// Unpack says how layers are unpacked; its Whiteouts are not looked at.
 	Unpack unpack.Options
+	// Only is where the one root filesystem is that there can be at a time,
+	// and Name what the engine is called then; nil makes a directory for each.
+	Only func(context.Context) (Place, error)
+	Name string
 }
 
 // Engine implements [rootfs.Engine]. It is safe for concurrent use.
-type Engine struct{ Options }
+type Engine struct{ options Options }
 
 // New returns an Engine.
 func New(o Options) *Engine {
 	o.Unpack.Whiteouts = unpack.Remove
-	return &Engine{Options: o}
+	if o.Only == nil {
+		o.Name = "chroot"
+	}
+	return &Engine{options: o}
 }
 
 // Name implements [rootfs.Engine].
-func (e *Engine) Name() string { return "chroot" }
+func (e *Engine) Name() string { return e.options.Name }
 
 // Parallel implements [rootfs.Engine].
-func (e *Engine) Parallel() bool { return true }
+func (e *Engine) Parallel() bool { return e.options.Only == nil }
 
 // Open implements [rootfs.Engine].
 func (e *Engine) Open(ctx context.Context, base []*layer.Layer) (_ rootfs.FS, err error) {
-	f := &fs{engine: e}
-	if f.dir, err = e.Store.Scratch(); err != nil {
+	place, err := e.place(ctx)
+	if err != nil {
 		return nil, err
 	}
+	f := &fs{engine: e, place: place, known: &known{store: e.options.Store, root: place.Root}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(f.dir))
+			err = errors.Join(err, place.Leave())
 		}
 	}()
-	f.known = &known{store: e.Store, root: f.root()}
-	if err := makeDir(f.root()); err != nil {
-		return nil, err
-	}
 	for _, l := range base {
 		if err := f.unpack(ctx, l); err != nil {
 			return nil, err
@@ -69,26 +71,22 @@ func (e *Engine) Open(ctx context.Context, base []*layer.Layer) (_ rootfs.FS, er
 	return f, nil
 }
 
+func (e *Engine) place(ctx context.Context) (Place, error) {
+	if e.options.Only != nil {
+		return e.options.Only(ctx)
+	}
+	return newPlace(ctx, e.options.Store)
+}
+
 // unpackAll unpacks layers, the lowest first, into the new directory path.
 func (e *Engine) unpackAll(ctx context.Context, path string, layers []*layer.Layer) error {
 	if err := makeDir(path); err != nil {
 		return err
 	}
 	for _, l := range layers {
-		if err := fill.Dir(ctx, path, l.Changes(ctx), e.Unpack); err != nil {
+		if err := fill.Dir(ctx, path, l.Changes(ctx), e.options.Unpack); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// makeDir makes a directory that everyone can enter, whatever the umask.
-func makeDir(path string) error {
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o755)
-}
-
-func (f *fs) root() string  { return filepath.Join(f.dir, "root") }
-func (f *fs) clock() string { return filepath.Join(f.dir, "clock") }

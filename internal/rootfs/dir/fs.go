@@ -18,7 +18,7 @@ import (
 // fs implements [rootfs.FS].
 type fs struct {
 	engine *Engine
-	dir    string // of everything that this root filesystem has on disk
+	place  Place
 	known  *known
 	// before is the root as it was at the last Diff, or before the first Run
 	// since; nil if that is not known because no Run came since Open or Apply.
@@ -44,7 +44,11 @@ func (f *fs) Apply(ctx context.Context, l *layer.Layer) error {
 }
 
 func (f *fs) unpack(ctx context.Context, l *layer.Layer) error {
-	if err := fill.Dir(ctx, f.root(), l.Changes(ctx), f.engine.Unpack); err != nil {
+	changes := l.Changes(ctx)
+	if f.place.Pick != nil {
+		changes = f.place.Pick(ctx, changes)
+	}
+	if err := fill.Dir(ctx, f.place.Root, changes, f.engine.options.Unpack); err != nil {
 		return err
 	}
 	f.known.add(l.Index)
@@ -62,18 +66,18 @@ func (f *fs) Run(ctx context.Context, p proc.Spec) (err error) {
 		return err
 	}
 	if f.before == nil {
-		if f.before, err = snapshot.Take(ctx, f.root(), snapshot.Skip{}); err != nil {
+		if f.before, err = snapshot.Take(ctx, f.place.Root, f.place.Skip); err != nil {
 			return err
 		}
 	}
 	if !f.ran {
-		if err := f.before.WaitTick(ctx, f.clock()); err != nil {
+		if err := f.before.WaitTick(ctx, filepath.Join(f.place.Scratch, "clock")); err != nil {
 			return err
 		}
 	}
 	f.ran = true
-	root := rootfs.Tree{Upper: f.root()}
-	return f.engine.Isolation.Run(ctx, rootfs.Job{Root: root, Process: p, Mounts: mounts})
+	root := rootfs.Tree{Upper: f.place.Root}
+	return f.engine.options.Isolation.Run(ctx, rootfs.Job{Root: root, Process: p, Mounts: mounts})
 }
 
 // Diff implements [rootfs.FS]. The delta is not stable: the next Run and Apply
@@ -82,11 +86,11 @@ func (f *fs) Diff(ctx context.Context) (layer.Delta, error) {
 	if !f.ran {
 		return layer.Empty{}, nil
 	}
-	now, err := snapshot.Take(ctx, f.root(), snapshot.Skip{})
+	now, err := snapshot.Take(ctx, f.place.Root, f.place.Skip)
 	if err != nil {
 		return nil, err
 	}
-	changes, err := snapshot.Compare(ctx, f.root(), f.before, now, f.known)
+	changes, err := snapshot.Compare(ctx, f.place.Root, f.before, now, f.known)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +101,7 @@ func (f *fs) Diff(ctx context.Context) (layer.Delta, error) {
 	if len(changes.Entries) == 0 {
 		return layer.Empty{}, nil
 	}
-	f.last = newDelta(f.root(), changes.Entries, f.known)
+	f.last = newDelta(f.place.Root, changes.Entries, f.known)
 	return f.last, nil
 }
 
@@ -105,7 +109,7 @@ func (f *fs) Diff(ctx context.Context) (layer.Delta, error) {
 // see them. Directories keep their times.
 func (f *fs) removeSockets(sockets []string) error {
 	for _, rel := range sockets {
-		file := filepath.Join(f.root(), rel)
+		file := filepath.Join(f.place.Root, rel)
 		err := scan.KeepTimes(filepath.Dir(file), func() error { return os.Remove(file) })
 		if err != nil {
 			return fmt.Errorf("remove socket: %w", err)
@@ -116,11 +120,5 @@ func (f *fs) removeSockets(sockets []string) error {
 
 // Close implements [rootfs.FS]. It waits for the last delta to be written.
 func (f *fs) Close() error {
-	if err := f.last.wait(context.Background()); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(f.dir); err != nil {
-		return fmt.Errorf("remove root filesystem: %w", err)
-	}
-	return nil
+	return errors.Join(f.last.wait(context.Background()), f.place.Leave())
 }

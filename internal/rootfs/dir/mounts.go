@@ -59,7 +59,7 @@ func (f *fs) tree(ctx context.Context, source proc.MountSource) (path string, er
 			}
 		}
 	}
-	parent, err := os.MkdirTemp(f.dir, "mount-")
+	parent, err := os.MkdirTemp(f.place.Scratch, "mount-")
 	if err != nil {
 		return "", err
 	}
