@@ -1,8 +1,12 @@
 package dockerfile
 
 import (
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // epochArg is the argument that fixes times
@@ -14,7 +18,7 @@ type epoch struct{ time *time.Time }
 
 // setEpoch reads SOURCE_DATE_EPOCH, given as a build argument or declared with a
 // value before the first FROM. Empty is as if it were not there.
-func (r *resolver) setEpoch() error {
+func (r *resolver) setEpoch(commands []instructions.ArgCommand) error {
 	value, given := r.buildArgs[epochArg]
 	if !given {
 		value, _ = r.globals.Get(epochArg)
@@ -28,7 +32,14 @@ func (r *resolver) setEpoch() error {
 	}
 	seconds, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return r.file.fail(nil, "SOURCE_DATE_EPOCH=%s is not a number of seconds since 1970", value)
+		var at []parser.Range // nowhere, for a build argument
+		for _, cmd := range commands {
+			if !given && slices.ContainsFunc(cmd.Args, func(a instructions.KeyValuePairOptional) bool { return a.Key == epochArg }) {
+				at = cmd.Location()
+			}
+		}
+		return r.file.fail(at, "SOURCE_DATE_EPOCH=%s is not a number of seconds since 1970", value).
+			hint("kiln does not read the time of a stage or a context")
 	}
 	t := time.Unix(seconds, 0).UTC()
 	r.epoch.time = &t

@@ -9,7 +9,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// File is a Dockerfile that is well formed. It never changes: the same File can
+// File is a Dockerfile, cut into instructions. It never changes: the same File can
 // be resolved many times, side by side.
 type File struct {
 	// Name is what the user calls it, in messages.
@@ -19,20 +19,19 @@ type File struct {
 	Syntax string
 
 	check  string // the value of the check directive
-	text   []byte
 	lines  []string
 	escape rune
 	nodes  []*parser.Node
 	// emptyContinuations are the lines that end an instruction which has empty
 	// lines inside.
 	emptyContinuations []parser.Range
-	targets            []string
 }
 
-// Parse reads the Dockerfile text, which messages call name. Its errors are of
-// type [*Error].
+// Parse reads the Dockerfile text, which messages call name: its directives and
+// where its instructions begin and end. What they say is read by [Resolve]. Its
+// errors are of type [*Error].
 func Parse(name string, text []byte) (*File, error) {
-	f := &File{Name: name, text: text, lines: splitLines(text)}
+	f := &File{Name: name, lines: splitLines(text)}
 	if len(text) == 0 {
 		return nil, f.fail(nil, "the Dockerfile is empty").hint("a Dockerfile starts with FROM; -f names another file")
 	}
@@ -49,18 +48,8 @@ func Parse(name string, text []byte) (*File, error) {
 			f.emptyContinuations = append(f.emptyContinuations, *w.Location)
 		}
 	}
-	stages, _, err := f.instructions(linter.New(&linter.Config{}))
-	if err != nil {
-		return nil, err
-	}
-	for _, stage := range stages {
-		f.targets = append(f.targets, stage.Name)
-	}
 	return f, nil
 }
-
-// Targets returns the names of the stages, in order, "" for those without.
-func (f *File) Targets() []string { return f.targets }
 
 // Lines returns lines start to end, counted from 1, as they are written.
 func (f *File) Lines(start, end int) []string {

@@ -24,7 +24,7 @@ func (r *resolver) setGlobals(declarations []instructions.Stage, commands []inst
 		}
 	}
 	r.globals = globals
-	return r.setEpoch()
+	return r.setEpoch(commands)
 }
 
 // platformArgs returns the ARGs that are there without being declared, in the

@@ -77,16 +77,22 @@ func (r *resolver) copySource(c *instructions.CopyCommand) (*source, error) {
 	return from, nil
 }
 
+// need is a stage that another starts from or reads, and where.
+type need struct {
+	*stage
+	at []parser.Range
+}
+
 // needs lists the stages that s starts from and reads, in order.
-func (s *stage) needs() []*stage {
-	var needs []*stage
+func (s *stage) needs() []need {
+	var needs []need
 	if s.base != nil {
-		needs = append(needs, s.base)
+		needs = append(needs, need{s.base, s.at})
 	}
 	for _, cmd := range s.commands {
 		for _, from := range cmd.from {
 			if from != nil && from.stage != nil {
-				needs = append(needs, from.stage)
+				needs = append(needs, need{from.stage, from.at})
 			}
 		}
 	}
@@ -106,29 +112,28 @@ func (s *stage) reach(found map[*stage]bool) {
 
 // checkCircles finds stages that need each other.
 func (r *resolver) checkCircles() error {
-	const visiting, visited = 1, 2
-	marks := make(map[*stage]int)
-	var visit func(s *stage) *stage
-	visit = func(s *stage) *stage {
-		if marks[s] != 0 {
-			if marks[s] == visiting {
-				return s
-			}
+	open, done := make(map[*stage]bool), make(map[*stage]bool)
+	var visit func(s *stage) error
+	visit = func(s *stage) error {
+		if done[s] {
 			return nil
 		}
-		marks[s] = visiting
-		for _, other := range s.needs() {
-			if bad := visit(other); bad != nil {
-				return bad
+		open[s] = true
+		for _, n := range s.needs() {
+			if open[n.stage] {
+				return r.file.fail(n.at, "stage %s cannot be used here: it needs itself, by way of this", n.title()).
+					hint("a stage can start from, copy from and mount only stages above it")
+			}
+			if err := visit(n.stage); err != nil {
+				return err
 			}
 		}
-		marks[s] = visited
+		open[s], done[s] = false, true
 		return nil
 	}
 	for _, s := range r.stages {
-		if bad := visit(s); bad != nil {
-			return r.file.fail(bad.at, "stage %s needs itself", bad.title()).
-				hint("a stage can start from, copy from and mount only stages above it")
+		if err := visit(s); err != nil {
+			return err
 		}
 	}
 	return nil

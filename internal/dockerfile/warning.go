@@ -45,8 +45,8 @@ func newReport(f *File, check string) (*report, *linter.Linter, error) {
 	return r, linter.New(config), nil
 }
 
-// add is called by the linter. Instructions are read once more for every
-// resolution, and a stage's text may be looked at twice: equal warnings are one.
+// add is called by the linter. Several words of an instruction may give the same
+// warning: it is one.
 func (r *report) add(rule, description, url, message string, at []parser.Range) {
 	w := Warning{Rule: rule, Description: description, URL: url, Message: message, At: r.file.location(at)}
 	if !slices.Contains(r.warnings, w) {
