@@ -30,11 +30,14 @@ type Scratch interface {
 // Isolation implements [rootfs.Isolation]. It is safe for concurrent use.
 type Isolation struct {
 	scratch Scratch
+	program *program
 }
 
 // New returns an Isolation that keeps what a run needs in directories that
 // scratch makes.
-func New(scratch Scratch) *Isolation { return &Isolation{scratch: scratch} }
+func New(scratch Scratch) *Isolation {
+	return &Isolation{scratch: scratch, program: openProgram()}
+}
 
 // Run implements [rootfs.Isolation].
 func (i *Isolation) Run(ctx context.Context, job rootfs.Job) error {
@@ -65,7 +68,7 @@ func (i *Isolation) run(ctx context.Context, job rootfs.Job, rehearse bool) (not
 	if cfg.Files, err = writeFiles(scratch, job.Process); err != nil {
 		return nil, fmt.Errorf("prepare process: %w", err)
 	}
-	said, err := converse(ctx, cfg, job.Process)
+	said, err := i.converse(ctx, cfg, job.Process)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func (i *Isolation) run(ctx context.Context, job rootfs.Job, rehearse bool) (not
 
 // converse starts PID 1, tells it cfg and returns its report once it and
 // everything it started is gone.
-func converse(ctx context.Context, cfg config, p proc.Spec) (said report, err error) {
+func (i *Isolation) converse(ctx context.Context, cfg config, p proc.Spec) (said report, err error) {
 	childConfig, tell, err := os.Pipe()
 	if err != nil {
 		return report{}, err
@@ -89,7 +92,7 @@ func converse(ctx context.Context, cfg config, p proc.Spec) (said report, err er
 	}
 	defer func() { err = errors.Join(err, hear.Close()) }()
 
-	cmd := command(ctx, cfg, p)
+	cmd := command(ctx, i.program.path(), cfg, p)
 	cmd.ExtraFiles = []*os.File{childConfig, childReport}
 	startErr := cmd.Start()
 	if err := errors.Join(childConfig.Close(), childReport.Close()); err != nil && startErr == nil {
@@ -118,8 +121,8 @@ func converse(ctx context.Context, cfg config, p proc.Spec) (said report, err er
 	return said, nil
 }
 
-func command(ctx context.Context, cfg config, p proc.Spec) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+func command(ctx context.Context, program string, cfg config, p proc.Spec) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program)
 	cmd.Args = []string{InitName}
 	// The Go runtime of PID 1 needs no environment, and that of kiln may hold
 	// secrets.

@@ -29,6 +29,13 @@ func testEnd(t *testing.T, newEngine NewEngine) {
 	t.Run("store", func(t *testing.T) { testStoreTidy(t, b.in(t)) })
 }
 
+// RunDaemons runs, until it is killed, a process that has started others in
+// every way of getting away; mark tells them from all others. It prints
+// "started".
+func (r *Root) RunDaemons(mark string) {
+	r.Do(daemons(mark)+`echo started; wait`, func(p *proc.Spec) { p.Stdout = os.Stdout })
+}
+
 // daemons is a script that starts processes in every way of getting away; each
 // sleeps for a time that tells it from all others.
 func daemons(mark string) string {
@@ -40,11 +47,12 @@ func daemons(mark string) string {
 	`, "MARK", mark)
 }
 
-// uniqueSleep returns a number of seconds that no other test sleeps for.
-func uniqueSleep(part string) string { return fmt.Sprintf("9%d.%s", os.Getpid(), part) }
+// UniqueSleep returns a number of seconds that no other test sleeps for.
+func UniqueSleep(part string) string { return fmt.Sprintf("9%d.%s", os.Getpid(), part) }
 
-// running returns how many processes have mark on their command line.
-func running(t testing.TB, mark string) int {
+// Running returns how many processes there are that RunDaemons started with
+// mark.
+func Running(t testing.TB, mark string) int {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -61,23 +69,23 @@ func running(t testing.TB, mark string) int {
 }
 
 func testLeftovers(t *testing.T, r *Root) {
-	mark := uniqueSleep("4321")
+	mark := UniqueSleep("4321")
 	start := time.Now()
 	r.Do(daemons(mark) + `exit 0`)
-	if n := running(t, mark); n != 0 {
+	if n := Running(t, mark); n != 0 {
 		t.Errorf("%d processes are left", n)
 	}
 	if d := time.Since(start); d > long {
 		t.Errorf("it took %v", d)
 	}
-	if _, err := r.Try(daemons(mark) + `exit 4`); err == nil || running(t, mark) != 0 {
-		t.Errorf("the error is %v; %d processes are left", err, running(t, mark))
+	if _, err := r.Try(daemons(mark) + `exit 4`); err == nil || Running(t, mark) != 0 {
+		t.Errorf("the error is %v; %d processes are left", err, Running(t, mark))
 	}
 	r.Changes()
 }
 
 func testCancelled(t *testing.T, r *Root) {
-	mark := uniqueSleep("1234")
+	mark := UniqueSleep("1234")
 	ctx, cancel := context.WithCancelCause(within(t, long))
 	reason := errors.New("enough")
 	output, started := io.Pipe()
@@ -94,7 +102,7 @@ func testCancelled(t *testing.T, r *Root) {
 	if !errors.Is(err, reason) {
 		t.Errorf("the error is %v, want %v", err, reason)
 	}
-	if n := running(t, mark); n != 0 {
+	if n := Running(t, mark); n != 0 {
 		t.Errorf("%d processes are left", n)
 	}
 	r.Do(`true`) // the root filesystem can still be used

@@ -23,6 +23,7 @@ func testProcess(t *testing.T, newEngine NewEngine) {
 		{"descriptors and umask", testDescriptors},
 		{"capabilities", testCapabilities},
 		{"output", testOutput},
+		{"the program itself", testProgram},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, b.in(t).Open()) })
 	}
@@ -166,4 +167,13 @@ func testOutput(t *testing.T, r *Root) {
 		t.Errorf("%d lines on stdout, want 100001", n)
 	}
 	r.Do(`echo nowhere`, func(p *proc.Spec) { p.Stdout, p.Stderr = nil, nil })
+}
+
+// testProgram holds that a process which executes what it was before it became
+// the command cannot get hold of the engine's program and write to it.
+func testProgram(t *testing.T, r *Root) {
+	r.Do("", args(ownFile, "readonly", ownFile))
+	if out, err := r.Try(`cat /proc/1/exe`); err == nil {
+		t.Errorf("a process reads the program of PID 1: %d bytes", len(out))
+	}
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/kiln-build/kiln/internal/rootfs/userns"
 )
 
+// ownFile is another name for the tool: that of the program which executes it.
+const ownFile = "/proc/self/exe"
+
 // toolPath is where a process in a test finds the tool.
 const toolPath = "/tool"
 
@@ -22,7 +25,7 @@ func Main(args []string) (code int, ok bool) {
 	if code, ok := namespaces.Main(args); ok {
 		return code, true
 	}
-	if len(args) > 0 && args[0] == toolPath {
+	if len(args) > 0 && (args[0] == toolPath || args[0] == ownFile) {
 		return report(tool(args[1:])), true
 	}
 	if err := userns.Stage(args); err != nil {
@@ -64,6 +67,15 @@ func tool(args []string) error {
 		}
 		l.SetUnlinkOnClose(false)
 		return l.Close()
+	case "readonly": // whether path is on a read-only mount
+		var fs unix.Statfs_t
+		if err := unix.Statfs(path, &fs); err != nil {
+			return err
+		}
+		if fs.Flags&unix.ST_RDONLY == 0 {
+			return fmt.Errorf("%s can be written to", path)
+		}
+		return nil
 	default:
 		return fmt.Errorf("unknown command %q", command)
 	}

@@ -32,9 +32,7 @@ func AsUser(t *testing.T, pattern string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The binary may lie where the user cannot go.
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.run="+pattern)
-	cmd.Args[0] = os.Args[0]
+	cmd := exec.CommandContext(t.Context(), copyOfSelf(t), "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.run="+pattern)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
