@@ -40,11 +40,15 @@ func serve() error {
 	if err := json.NewDecoder(in).Decode(&cfg); err != nil {
 		return fmt.Errorf("read config: %w", err)
 	}
-	go dieWithParent(in)
+	go dieWithParent(in, cfg.Beside)
 
 	s := &setup{config: cfg}
 	var said report
-	ended, err := s.run()
+	do := s.run
+	if cfg.Beside {
+		do = s.beside
+	}
+	ended, err := do()
 	if err != nil {
 		said.Failed = err.Error()
 	}
@@ -76,8 +80,11 @@ func hideInherited() error {
 // dieWithParent ends PID 1, and with it the namespace, when the parent's end
 // of the pipe is closed. The kernel's parent-death signal does the same, but is
 // lost if the parent dies before it is set.
-func dieWithParent(in io.Reader) {
+func dieWithParent(in io.Reader, beside bool) {
 	_, _ = io.Copy(io.Discard, in)
+	if beside {
+		endDescendants() // there is no namespace that ends with us
+	}
 	os.Exit(1)
 }
 

@@ -131,11 +131,16 @@ func command(ctx context.Context, program string, cfg config, p proc.Spec) *exec
 	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	cmd.WaitDelay = outputDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 		// An interrupt of the terminal is for kiln to act on.
-		Setsid:    true,
-		Pdeathsig: syscall.SIGKILL,
+		Setsid: true,
 	}
+	if cfg.Beside {
+		// It has to end what it started before it ends itself; see beside.
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		return cmd
+	}
+	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if cfg.NetworkIsolated {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
 	}

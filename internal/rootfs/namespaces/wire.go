@@ -34,6 +34,8 @@ type config struct {
 	// Files are the paths of the host that /etc/resolv.conf and its like
 	// show, by their path in the root.
 	Files []file
+	// Beside asks for no namespaces and no root; see [Isolation.Beside].
+	Beside bool
 	// Rehearse asks for everything but the process; see [Isolation.Rehearse].
 	Rehearse bool
 }
