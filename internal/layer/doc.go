@@ -7,7 +7,8 @@
 //     its [Index] (all entries, no content) and its bytes, each had when asked for.
 //   - [Writer] turns a Delta into a Layer: one pass, tar -> sha256 -> compressor ->
 //     sha256 -> blob file, while the caller goes on.
-//   - [Changes] reads entries and content back out of a tar stream.
+//   - [ReadTar] reads entries and content back out of a tar, [Decompress] unpacks
+//     it first, [BuildIndex] keeps what they say but for the content.
 //
 // Nothing here knows what a Dockerfile, a root filesystem or a registry is.
 // Memory does not grow with the size of a layer's content.

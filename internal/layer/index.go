@@ -47,7 +47,7 @@ func (t Type) rank() int {
 // there at once, with the Content of regular files once the layer is written;
 // for one of a base image they may have to be fetched first.
 func (l *Layer) Index(ctx context.Context) (Index, error) {
-	if l.delta != nil && !l.written() {
+	if l.delta != nil && !l.complete() {
 		return l.delta.Entries(), nil
 	}
 	if err := l.lockIndex(ctx); err != nil {
@@ -121,8 +121,8 @@ func (l *Layer) lockIndex(ctx context.Context) error {
 
 func (l *Layer) unlockIndex() { <-l.indexing }
 
-// written reports whether the layer is complete.
-func (l *Layer) written() bool {
+// complete reports whether the layer has been written.
+func (l *Layer) complete() bool {
 	select {
 	case <-l.done:
 		return l.err == nil

@@ -86,6 +86,9 @@ func sortEntries(list []Entry) (Index, error) {
 	if err := settleLinks(list, order, kept); err != nil {
 		return nil, err
 	}
+	if len(kept) == len(list) && slices.IsSorted(kept) {
+		return list, nil // as most tars are: no need for a copy
+	}
 	index := make(Index, len(kept))
 	for i, at := range kept {
 		index[i] = list[at]

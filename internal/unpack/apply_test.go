@@ -190,12 +190,11 @@ func (s stack) changes(t *testing.T, i int) iter.Seq2[layer.Change, error] {
 }
 
 func TestStackedIntoOneDirectory(t *testing.T) {
-	needRoot(t)
 	for _, s := range stacks() {
 		t.Run(s.name, func(t *testing.T) {
 			dir := t.TempDir()
 			for i := range s.layers {
-				if err := apply(t, dir, s.changes(t, i), unpack.Options{}); err != nil {
+				if err := apply(t, dir, s.changes(t, i), options()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -272,7 +271,6 @@ func clone(headers []*tar.Header) []*tar.Header {
 }
 
 func TestRefused(t *testing.T) {
-	needRoot(t)
 	cases := map[string]struct {
 		layer []*tar.Header
 		want  string
@@ -286,7 +284,7 @@ func TestRefused(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := apply(t, t.TempDir(), layer.ReadTar(tarOf(t, c.layer...)), unpack.Options{})
+			err := apply(t, t.TempDir(), layer.ReadTar(tarOf(t, c.layer...)), options())
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want one that says %q", err, c.want)
 			}
@@ -295,7 +293,6 @@ func TestRefused(t *testing.T) {
 }
 
 func TestLinkOfALowerLayerIsNotFollowed(t *testing.T) {
-	needRoot(t)
 	outside := t.TempDir()
 	for _, below := range []*tar.Header{
 		file("link/x", "x"), symlink("link/x", "y"), dir("link/"), dir("link/x/"),
@@ -307,10 +304,10 @@ func TestLinkOfALowerLayerIsNotFollowed(t *testing.T) {
 			}
 			root := t.TempDir()
 			lower := tarOf(t, symlink("link", outside), file("real", ""))
-			if err := apply(t, root, layer.ReadTar(lower), unpack.Options{}); err != nil {
+			if err := apply(t, root, layer.ReadTar(lower), options()); err != nil {
 				t.Fatal(err)
 			}
-			if err := apply(t, root, layer.ReadTar(tarOf(t, clone([]*tar.Header{below})...)), unpack.Options{}); err != nil {
+			if err := apply(t, root, layer.ReadTar(tarOf(t, clone([]*tar.Header{below})...)), options()); err != nil {
 				t.Fatal(err)
 			}
 			if got := paths(t, outside); !slices.Equal(got, []string{"sentinel="}) {
@@ -321,14 +318,13 @@ func TestLinkOfALowerLayerIsNotFollowed(t *testing.T) {
 }
 
 func TestTimesOfDirectories(t *testing.T) {
-	needRoot(t)
 	root := t.TempDir()
-	if err := apply(t, root, layer.ReadTar(tarOf(t, dir("named/"), file("named/x", ""), dir("kept/"), file("kept/x", ""))), unpack.Options{}); err != nil {
+	if err := apply(t, root, layer.ReadTar(tarOf(t, dir("named/"), file("named/x", ""), dir("kept/"), file("kept/x", ""))), options()); err != nil {
 		t.Fatal(err)
 	}
 	later := dir("named/")
 	later.ModTime = when.AddDate(1, 0, 0)
-	if err := apply(t, root, layer.ReadTar(tarOf(t, later, file("named/y", ""), file("kept/.wh.x", ""), file("made/x", ""))), unpack.Options{}); err != nil {
+	if err := apply(t, root, layer.ReadTar(tarOf(t, later, file("named/y", ""), file("kept/.wh.x", ""), file("made/x", ""))), options()); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int64{"named": later.ModTime.Unix(), "kept": when.Unix(), "made": 0} {

@@ -101,7 +101,8 @@ func FuzzNothingIsWrittenOutside(f *testing.F) {
 				}
 			}
 			before := outside(t, base, root)
-			o := unpack.Options{Whiteouts: whiteouts, SingleID: os.Getuid() != 0}
+			o := options()
+			o.Whiteouts = whiteouts
 			for _, program := range [][]byte{lower, upper} {
 				// Whether it succeeds does not matter here.
 				_ = apply(t, root, layer.ReadTar(bytes.NewReader(hostileTar(t, program))), o)
@@ -140,7 +141,7 @@ func FuzzIndexShowsWhatIsUnpacked(f *testing.F) {
 			return
 		}
 		root := t.TempDir()
-		if err := apply(t, root, layer.ReadTar(bytes.NewReader(data)), unpack.Options{SingleID: os.Getuid() != 0}); err != nil {
+		if err := apply(t, root, layer.ReadTar(bytes.NewReader(data)), options()); err != nil {
 			return // for one, hard links to what only a layer below may have
 		}
 		if got, want := onDisk(t, root), inIndex(index); !slices.Equal(got, want) {

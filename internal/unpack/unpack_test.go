@@ -127,6 +127,9 @@ func needRoot(t *testing.T) {
 	}
 }
 
+// options are those for the user who runs the test.
+func options() unpack.Options { return unpack.Options{SingleID: os.Getuid() != 0} }
+
 // apply unpacks changes into dir.
 func apply(t *testing.T, dir string, changes iter.Seq2[layer.Change, error], o unpack.Options) error {
 	t.Helper()
