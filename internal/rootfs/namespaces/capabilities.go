@@ -28,11 +28,14 @@ func dropCapabilities() error {
 		if keep&(1<<c) != 0 {
 			continue
 		}
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		have, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) {
 			break // past the last one that the kernel knows
 		}
-		if err != nil {
+		if err == nil && have == 0 {
+			continue // a container may not have the right to drop what it has not
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
