@@ -54,9 +54,7 @@ func (s *Selection) digestPick(ctx context.Context, h *frames, p pick) error {
 	case p.source.URL != "":
 		return s.digestURL(ctx, h, p.source.URL)
 	case p.source.Git != "":
-		h.text("git")
-		h.text(p.source.Git)
-		return nil
+		return s.digestGit(ctx, h, p.source.Git)
 	}
 	h.text("path")
 	if p.root.Type != layer.Dir {

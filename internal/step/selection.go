@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kiln-build/kiln/internal/gitrepo"
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
 	"github.com/kiln-build/kiln/internal/tree"
@@ -23,7 +24,8 @@ type Selection struct {
 	count  int // how much Digest has found there is to copy
 
 	mu        sync.Mutex
-	downloads map[string]*download // by URL
+	downloads map[string]*download     // by URL
+	repos     map[string]*gitrepo.Repo // by address
 }
 
 // pick is one thing that is copied: a file, or the content of a directory. A
