@@ -73,7 +73,7 @@ func (r *rooms) assemble(ctx context.Context, s solve.State) (*image.Image, erro
 		Docker:      r.Format == "docker",
 		Labels:      r.Labels,
 		Annotations: r.Annotations,
-		Created:     r.Now,
+		Created:     r.now(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("assemble image: %w", err)

@@ -59,7 +59,8 @@ type Options struct {
 	// Progress is told what happens; Log is for people who look for faults.
 	Progress *progress.Reporter
 	Log      *slog.Logger
-	// Now is the time that "created" fields show.
+	// Now is the time of all that the build makes, where SOURCE_DATE_EPOCH
+	// fixes it; zero for that of the clock.
 	Now time.Time
 }
 

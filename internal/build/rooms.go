@@ -20,6 +20,7 @@ import (
 	"github.com/kiln-build/kiln/internal/registry"
 	"github.com/kiln-build/kiln/internal/rootfs"
 	"github.com/kiln-build/kiln/internal/rootfs/engines"
+	"github.com/kiln-build/kiln/internal/rootfs/overlay"
 	"github.com/kiln-build/kiln/internal/solve"
 	"github.com/kiln-build/kiln/internal/step"
 	"github.com/kiln-build/kiln/internal/store"
@@ -64,8 +65,8 @@ func openRooms(o Options) (_ *rooms, err error) {
 		AnonymousOK:        true,
 		Progress:           o.Progress,
 	})
-	r.contents = tree.NewContents(r.store)
-	r.copier = &step.Copier{Scratch: r.store.Scratch, Now: func() time.Time { return o.Now }}
+	r.contents = tree.NewContents(unpacked{r.store})
+	r.copier = &step.Copier{Scratch: r.store.Scratch, Now: r.now}
 	return r, nil
 }
 
@@ -88,6 +89,14 @@ func (r *rooms) close() error {
 		errs = append(errs, r.source.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// now is the clock of the build.
+func (r *rooms) now() time.Time {
+	if r.Now.IsZero() {
+		return time.Now()
+	}
+	return r.Now
 }
 
 // resolveOptions says what the Dockerfile is resolved for.
@@ -119,7 +128,7 @@ func (r *rooms) solver(d *delivery) *solve.Solver {
 		Writer:    layer.NewWriter(r.store, r.layerOptions()),
 		OnLayer:   d.layer,
 		Progress:  r.Progress,
-		Now:       time.Now,
+		Now:       r.now,
 	}
 }
 
@@ -227,4 +236,13 @@ func (r *rooms) view(ctx context.Context, from plan.Origin, layers []*layer.Laye
 		return r.Source(ctx, from.Context)
 	}
 	return r.Layers(ctx, layers)
+}
+
+// unpacked tells a tree where an engine has put the files of a layer.
+type unpacked struct{ *store.Store }
+
+// LayerDir implements [tree.Store].
+func (u unpacked) LayerDir(diffID digest.Digest) (string, bool) {
+	kept, ok := u.Store.LayerDir(diffID)
+	return overlay.Files(kept), ok
 }

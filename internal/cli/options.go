@@ -28,7 +28,6 @@ func (f *buildFlags) options(p Process, dir string) (build.Options, error) {
 		NoCache: f.noCache, Engine: f.engine,
 		InsecureRegistries: f.insecure,
 		CredentialFiles:    registry.CredentialFiles(p.getenv),
-		Now:                time.Now(),
 	}
 	for _, set := range []func(Process, *build.Options) error{
 		f.checkShown, f.setSource, f.setArguments, f.setDescriptions, f.setDestinations, f.setMachinery,

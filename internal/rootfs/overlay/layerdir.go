@@ -30,6 +30,10 @@ type meta struct {
 	Implied   []string `json:"implied"`
 }
 
+// Files returns where the files of a kept layer are in its directory. Beside
+// them are overlayfs's marks of what is deleted.
+func Files(kept string) string { return (&layerDir{path: kept}).diff() }
+
 func (d *layerDir) diff() string { return filepath.Join(d.path, "diff") }
 func (d *layerDir) work() string { return filepath.Join(d.path, "work") }
 
