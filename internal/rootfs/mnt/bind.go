@@ -27,7 +27,8 @@ func ReadOnly(target string) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, unix.ENOSYS) {
+	// A filter of system calls may refuse what it does not know.
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("make mount read-only: %w", err)
 	}
 	return remountReadOnly(target)

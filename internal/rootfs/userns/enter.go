@@ -62,29 +62,23 @@ func Enter() (code int, err error) {
 	return 0, failed
 }
 
-// enterBy starts a child whose ids are mapped as way says, and lets it go on.
+// enterBy starts a child whose ids are mapped as way says, and returns once it
+// has executed the program.
 func enterBy(way way) (_ *exec.Cmd, err error) {
-	wait, start, err := os.Pipe()
+	pipes, err := openPipes()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, start.Close()) }()
-	cmd := stageCommand(wait)
-	// The pipe keeps its number in the child: any other could be one that the
-	// program was started with.
-	if _, err := unix.FcntlInt(wait.Fd(), unix.F_SETFD, 0); err != nil {
-		return nil, errors.Join(err, wait.Close())
-	}
-	err = cmd.Start()
-	if err := errors.Join(err, wait.Close()); err != nil {
+	defer func() { err = errors.Join(err, pipes.close()) }()
+	cmd := stageCommand(pipes)
+	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start in new user namespace: %w", err)
 	}
 	err = way.write(cmd.Process.Pid)
 	if err == nil {
-		_, err = start.Write([]byte{1})
+		err = pipes.letGo()
 	}
 	if err != nil {
-		// The child ends by itself when the pipe is closed, but not before.
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		return nil, err
@@ -92,9 +86,9 @@ func enterBy(way way) (_ *exec.Cmd, err error) {
 	return cmd, nil
 }
 
-func stageCommand(wait *os.File) *exec.Cmd {
+func stageCommand(p *pipes) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = append([]string{StageName, strconv.Itoa(int(wait.Fd()))}, os.Args...)
+	cmd.Args = append([]string{StageName, p.childNames()}, os.Args...)
 	cmd.Env = append(os.Environ(), outerUID+"="+strconv.Itoa(os.Geteuid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{

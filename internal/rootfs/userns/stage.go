@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,39 +16,40 @@ import (
 const StageName = "kiln-userns"
 
 // Stage is the child of [Enter] until it executes the program again: it returns
-// only if that fails, or, with nil, if args are not those of the child.
+// only if that fails, which Enter is told as well, or, with nil, if args are not
+// those of the child.
 func Stage(args []string) error {
 	if len(args) < 3 || args[0] != StageName {
 		return nil
 	}
-	if err := becomeRoot(args[1]); err != nil {
+	wait, report, err := childPipes(args[1])
+	if err != nil {
 		return fmt.Errorf("enter user namespace: %w", err)
 	}
-	if err := syscall.Exec("/proc/self/exe", args[2:], os.Environ()); err != nil {
-		return fmt.Errorf("enter user namespace: execute program again: %w", err)
+	err = become(wait)
+	if err == nil {
+		err = syscall.Exec("/proc/self/exe", args[2:], os.Environ())
 	}
-	return nil
+	_, sayErr := fmt.Fprintln(report, err)
+	return errors.Join(fmt.Errorf("enter user namespace: %w", err), sayErr)
 }
 
-// becomeRoot waits until the ids are mapped and becomes user 0.
-func becomeRoot(pipe string) error {
+// become waits until the ids are mapped and becomes root, who can mount.
+func become(wait *os.File) error {
 	parent := os.Getppid()
-	fd, err := strconv.Atoi(pipe)
-	if err != nil {
-		return err
-	}
-	wait := os.NewFile(uintptr(fd), "pipe")
 	if n, err := wait.Read(make([]byte, 1)); n != 1 {
 		return fmt.Errorf("wait for map of ids: %w", err)
-	}
-	if err := wait.Close(); err != nil {
-		return err
 	}
 	if err := leaveGroups(); err != nil {
 		return err
 	}
 	if err := errors.Join(syscall.Setresgid(0, 0, 0), syscall.Setresuid(0, 0, 0)); err != nil {
 		return fmt.Errorf("become user 0: %w", err)
+	}
+	// Some systems let everyone make user namespaces and then refuse what they
+	// are for. What is mounted outside later on still comes in.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("mount in user namespace: %w", err)
 	}
 	// The change of user has cleared it. It belongs to this thread, which is
 	// the one that executes.

@@ -45,12 +45,28 @@ func program(do string) int {
 		if err := syscall.Mount("tmpfs", "/tmp", "tmpfs", 0, ""); err != nil {
 			fmt.Println("mount:", err)
 		}
+	case "nowhere":
+		return enterNowhere()
 	case "exit":
 		return 7
 	case "wait":
 		fmt.Println("waiting")
 		time.Sleep(time.Minute)
 	}
+	return 0
+}
+
+// enterNowhere tries to enter a user namespace from one that may have none
+// below it.
+func enterNowhere() int {
+	err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
+	if err == nil {
+		err = os.Unsetenv("_KILN_OUTER_UID") // as if it were in none
+	}
+	if err == nil {
+		_, err = userns.Enter()
+	}
+	fmt.Println(err)
 	return 0
 }
 
@@ -124,5 +140,18 @@ func TestEnterPassesOnSignals(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 128+int(syscall.SIGTERM) {
 		t.Errorf("the program ends with %v, want status 143", err)
+	}
+}
+
+func TestEnterTellsWhatItTried(t *testing.T) {
+	skipWithout(t)
+	out, err := command(t, "nowhere").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"no user namespace can be made here", "newuidmap", "a single id", "no space left"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the error %q does not say %q", out, want)
+		}
 	}
 }
