@@ -53,7 +53,7 @@ func yieldEntry(ctx context.Context, d Delta, i int, e Entry, yield func(Change,
 func (l *Layer) blobChanges(ctx context.Context) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		changes := l.readBlob(ctx)
-		if l.wantsIndex(ctx) {
+		if l.wantsIndex() {
 			changes = indexed(changes, func(x Index) error { return l.keepIndex(ctx, x) })
 		}
 		changes(yield)

@@ -11,8 +11,10 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/kiln-build/kiln/internal/layer"
@@ -83,6 +85,7 @@ type delta struct {
 	entries  []layer.Entry
 	contents map[string]string // by path; what is missing is Size zero bytes
 	unstable bool
+	halting  bool // content comes in small pieces
 
 	mu       sync.Mutex
 	released []digest.Digest
@@ -96,7 +99,11 @@ func (d *delta) Open(_ context.Context, i int) (io.ReadCloser, error) {
 	if !ok {
 		return nil, fmt.Errorf("open %s: %w", d.entries[i].Path, fs.ErrNotExist)
 	}
-	return io.NopCloser(bytes.NewReader([]byte(content))), nil
+	var r io.Reader = strings.NewReader(content)
+	if d.halting {
+		r = iotest.HalfReader(r)
+	}
+	return io.NopCloser(r), nil
 }
 
 func (d *delta) Release(diffID digest.Digest) error {

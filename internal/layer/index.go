@@ -99,13 +99,19 @@ func (l *Layer) keepIndex(ctx context.Context, index Index) error {
 	return l.indexes.SaveIndex(ctx, l.diffID, index)
 }
 
-// wantsIndex reports whether reading the blob would find out something new.
-func (l *Layer) wantsIndex(ctx context.Context) bool {
-	if l.delta != nil || l.lockIndex(ctx) != nil {
+// wantsIndex reports whether reading the blob would find out something new. If
+// somebody is finding it out right now, it would not.
+func (l *Layer) wantsIndex() bool {
+	if l.delta != nil {
 		return false
 	}
-	defer l.unlockIndex()
-	return !l.hasIndex
+	select {
+	case l.indexing <- struct{}{}:
+		defer l.unlockIndex()
+		return !l.hasIndex
+	default:
+		return false
+	}
 }
 
 // lockIndex is a lock that waits no longer than ctx: who holds it may be

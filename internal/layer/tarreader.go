@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"path"
 	"strings"
 )
@@ -171,10 +172,10 @@ func fromHeader(h *tar.Header, name string) (Entry, error) {
 		Xattrs:  xattrs(h),
 	}
 	var err error
-	if e.UID, err = number("owner", int64(h.Uid)); err != nil {
+	if e.UID, err = number("owner", int64(h.Uid), maxID); err != nil {
 		return e, err
 	}
-	if e.GID, err = number("group", int64(h.Gid)); err != nil {
+	if e.GID, err = number("group", int64(h.Gid), maxID); err != nil {
 		return e, err
 	}
 	switch h.Typeflag {
@@ -198,10 +199,10 @@ func fromHeader(h *tar.Header, name string) (Entry, error) {
 		if h.Typeflag == tar.TypeBlock {
 			e.Type = Block
 		}
-		if e.Major, err = number("major device number", h.Devmajor); err != nil {
+		if e.Major, err = number("major device number", h.Devmajor, math.MaxUint32); err != nil {
 			return e, err
 		}
-		if e.Minor, err = number("minor device number", h.Devminor); err != nil {
+		if e.Minor, err = number("minor device number", h.Devminor, math.MaxUint32); err != nil {
 			return e, err
 		}
 	case tar.TypeFifo:
@@ -215,8 +216,11 @@ func fromHeader(h *tar.Header, name string) (Entry, error) {
 	return e, nil
 }
 
-func number(what string, n int64) (uint32, error) {
-	if n < 0 || n > 1<<32-1 {
+// maxID is the largest user or group: to the kernel, one more means none.
+const maxID = math.MaxUint32 - 1
+
+func number(what string, n, most int64) (uint32, error) {
+	if n < 0 || n > most {
 		return 0, fmt.Errorf("%s %d is out of range", what, n)
 	}
 	return uint32(n), nil

@@ -52,6 +52,7 @@ func TestReadTarRefuses(t *testing.T) {
 		{symlink("a", strings.Repeat("x", 5000)), "symbolic link: path of 5000 bytes"},
 		{tar.Header{Typeflag: 'V', Name: "label"}, `entry "label": type 'V' is not one of a file in an image`},
 		{tar.Header{Typeflag: tar.TypeDir, Name: "a", Uid: 1 << 33}, `entry "a": owner 8589934592 is out of range`},
+		{tar.Header{Typeflag: tar.TypeDir, Name: "a", Uid: 1<<32 - 1}, `entry "a": owner 4294967295 is out of range`},
 		{tar.Header{Typeflag: tar.TypeDir, Name: "a", Gid: -1, Format: tar.FormatGNU}, `entry "a": group -1 is out of range`},
 	}
 	for _, c := range cases {

@@ -41,9 +41,10 @@ func (u *unpacker) setXattrs(dir *inroot.Dir, name string, e layer.Entry) error 
 		err := dir.Lsetxattr(name, attr, value)
 		switch {
 		case err == nil:
-		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.EPERM) && strings.HasPrefix(attr, "user."):
-			// The file system has none of this kind; Linux has no user.* ones
-			// of anything but regular files and directories.
+		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.EPERM) && attr != "security.capability":
+			// The file system has none of this kind; or user.* is set on what
+			// is neither a file nor a directory; or a user namespace may not
+			// set labels of the host's security module.
 			u.skipped(e.Path, err)
 		default:
 			return err
