@@ -62,7 +62,7 @@ var libraries = map[string][]string{
 	"github.com/spf13/pflag":                {"internal/cli"},
 	"github.com/moby/buildkit":              {"internal/dockerfile"},
 	"github.com/klauspost/pgzip":            {"internal/layer"},
-	"github.com/go-git":                    {"internal/gitrepo"},
+	"github.com/go-git":                     {"internal/gitrepo"},
 	"github.com/distribution/distribution":  {"internal/testenv"},
 	"github.com/sirupsen/logrus":            {"internal/testenv"},
 	"github.com/rogpeppe/go-internal":       {"internal/cli", "cmd/kiln"},

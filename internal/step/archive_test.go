@@ -156,7 +156,7 @@ func TestAddUnpacks(t *testing.T) {
 		{"devices", []tar.Header{{Name: "c", Typeflag: tar.TypeChar, Mode: 0o600, Devmajor: 1, Devminor: 3}, {Name: "p", Typeflag: tar.TypeFifo, Mode: 0o644}}, nil,
 			plan.Copy{Dest: "/"}, "c type 5 1:3 600 0:0\np type 7 0:0"},
 		{"whiteouts are not wanted", []tar.Header{{Name: ".wh.f", Mode: 0o644}}, nil, plan.Copy{Dest: "/"},
-			"error: unpack t.tar: .wh.f: copy .wh.f: a layer cannot hold files whose names start with .wh."},
+			"error: unpack t.tar: .wh.f: a layer cannot hold .wh.f: a name that starts with .wh. means a deletion"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -94,6 +95,20 @@ func (c *copying) pick(ctx context.Context, p pick) error {
 			return err
 		}
 	}
+	return named(p.source.Path, c.files(p))
+}
+
+// named says which source an error is about, if it does not say so itself.
+func named(source string, err error) error {
+	var missing *MissingSourceError
+	if err == nil || errors.As(err, &missing) {
+		return err
+	}
+	return fmt.Errorf("copy %s: %w", source, err)
+}
+
+// files copies a file, or the content of a directory, of the view.
+func (c *copying) files(p pick) error {
 	target, err := c.target(p.name, p.root.Type == layer.Dir)
 	if err != nil {
 		return err
@@ -180,7 +195,7 @@ func (w *copyWalk) add(p picked) error {
 	case p.Type == layer.Dir && exists && old.Type != layer.Dir:
 		return fmt.Errorf("cannot copy to non-directory: /%s", target)
 	case p.Type != layer.Dir && exists && old.Type == layer.Dir:
-		return fmt.Errorf("cannot replace to directory /%s with file", target)
+		return fmt.Errorf("cannot replace directory /%s with a file", target)
 	case p.Type == layer.Dir:
 		return w.addDir(p, e, old, exists)
 	case p.Type == layer.Regular:
@@ -272,7 +287,7 @@ const capabilities = "security.capability"
 // inline writes a here-document.
 func (c *copying) inline(file *plan.InlineFile) error {
 	e := layer.Entry{Type: layer.Regular, Mode: 0o644, Size: int64(len(file.Content)), ModTime: c.now}
-	return c.file(layer.Base(file.Name), e, bytesOrigin(file.Content), fact{})
+	return named("<<"+file.Name, c.file(layer.Base(file.Name), e, bytesOrigin(file.Content), fact{}))
 }
 
 // file copies one file that is in no view.
@@ -284,7 +299,7 @@ func (c *copying) file(name string, e layer.Entry, o origin, f fact) error {
 	if old, exists, err := c.draft.lstat(target); err != nil {
 		return err
 	} else if exists && old.Type == layer.Dir {
-		return fmt.Errorf("cannot replace to directory /%s with file", target)
+		return fmt.Errorf("cannot replace directory /%s with a file", target)
 	}
 	e = c.facts(e)
 	e.Path = target
@@ -321,7 +336,12 @@ type viewOrigin struct {
 func (o viewOrigin) source(path string) string { return rebase(path, o.to, o.from) }
 
 func (o viewOrigin) open(ctx context.Context, e layer.Entry, _ fact) (io.ReadCloser, error) {
-	return o.view.Open(ctx, o.source(e.Path))
+	source := o.source(e.Path)
+	r, err := o.view.Open(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	return &exactReader{ReadCloser: r, path: source, left: e.Size}, nil
 }
 
 // rebase moves path from below one root to below another.

@@ -63,25 +63,25 @@ func TestCopyPlaces(t *testing.T) {
 func TestCopyReplaces(t *testing.T) {
 	runCopies(t, []copyCase{
 		{"directory over a file", []string{"d/x/y"}, []string{"x"}, plan.Copy{Sources: paths("d"), Dest: "/"},
-			[]string{"error: cannot copy to non-directory: /x"}},
+			[]string{"error: copy d: cannot copy to non-directory: /x"}},
 		{"directory over a link to a directory", []string{"d/x/y"}, []string{"x -> z", "z/"}, plan.Copy{Sources: paths("d"), Dest: "/"},
-			[]string{"error: cannot copy to non-directory: /x"}},
+			[]string{"error: copy d: cannot copy to non-directory: /x"}},
 		{"file over a directory", []string{"d/x"}, []string{"x/y"}, plan.Copy{Sources: paths("d"), Dest: "/"},
-			[]string{"error: cannot replace to directory /x with file"}},
+			[]string{"error: copy d: cannot replace directory /x with a file"}},
 		{"link over a directory", []string{"d/x -> y"}, []string{"x/y"}, plan.Copy{Sources: paths("d"), Dest: "/"},
-			[]string{"error: cannot replace to directory /x with file"}},
+			[]string{"error: copy d: cannot replace directory /x with a file"}},
 		{"link over a file", []string{"d/x -> y"}, []string{"x"}, plan.Copy{Sources: paths("d"), Dest: "/"}, []string{"x -> y"}},
 		{"file over a link", []string{"d/x"}, []string{"x -> y", "y"}, plan.Copy{Sources: paths("d"), Dest: "/"}, []string{"x=d/x"}},
 		{"through a file", []string{"f"}, []string{"x"}, plan.Copy{Sources: paths("f"), Dest: "/x/"},
-			[]string{"error: mkdir /x: not a directory"}},
+			[]string{"error: copy f: mkdir /x: not a directory"}},
 		{"the name in the way is a directory", []string{"f"}, []string{"x/f/"}, plan.Copy{Sources: paths("f"), Dest: "/x/"},
-			[]string{"error: cannot replace to directory /x/f with file"}},
+			[]string{"error: copy f: cannot replace directory /x/f with a file"}},
 		{"directories below the destination become like their source", []string{"d/x/ 2770 5:6", "d/x/y"}, []string{"x/ 700 1:1"},
 			plan.Copy{Sources: paths("d"), Dest: "/"}, []string{"x/ 2770 5:6", "x/y=d/x/y"}},
 		{"a later source over an earlier", []string{"a/x", "b/x"}, nil, plan.Copy{Sources: paths("a", "b"), Dest: "/w"},
 			[]string{"w/", "w/x=b/x"}},
 		{"a later directory over an earlier file", []string{"a/x", "b/x/y"}, nil, plan.Copy{Sources: paths("a", "b"), Dest: "/w"},
-			[]string{"error: cannot copy to non-directory: /w/x"}},
+			[]string{"error: copy b: cannot copy to non-directory: /w/x"}},
 	})
 }
 

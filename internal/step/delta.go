@@ -96,11 +96,7 @@ func (d *delta) Entries() []layer.Entry { return d.entries }
 // Open implements [layer.Delta].
 func (d *delta) Open(ctx context.Context, i int) (io.ReadCloser, error) {
 	e, f := d.entries[i], d.facts[i]
-	r, err := d.origins[f.origin].open(ctx, e, f)
-	if err != nil {
-		return nil, err
-	}
-	return &exactReader{ReadCloser: r, path: e.Path, left: e.Size}, nil
+	return d.origins[f.origin].open(ctx, e, f)
 }
 
 // Stable implements [layer.Delta]: source trees, layers and spools stay as they
@@ -110,7 +106,8 @@ func (d *delta) Stable() bool { return true }
 // Release implements [layer.Delta].
 func (d *delta) Release(digest.Digest) error { return nil }
 
-// exactReader fails if a file has another size than its entry says.
+// exactReader fails if a file, which is not kiln's, has another size than its
+// entry says.
 type exactReader struct {
 	io.ReadCloser
 	path string

@@ -135,7 +135,7 @@ func (d *draft) group(i int32) fact {
 // changes the facts only. It returns the number of the entry.
 func (d *draft) put(e layer.Entry, f fact) (int32, error) {
 	if strings.HasPrefix(layer.Base(e.Path), whiteoutPrefix) {
-		return 0, fmt.Errorf("copy %s: a layer cannot hold files whose names start with %s", e.Path, whiteoutPrefix)
+		return 0, fmt.Errorf("a layer cannot hold %s: a name that starts with %s means a deletion", e.Path, whiteoutPrefix)
 	}
 	if e.Type != layer.Regular {
 		e.Size = 0

@@ -46,7 +46,8 @@ func (c *copying) url(ctx context.Context, source plan.Source) error {
 		}
 	}
 	e := layer.Entry{Type: layer.Regular, Mode: 0o600, Size: got.section.Size, ModTime: got.modTime}
-	return c.file(urlName(source.URL), e, spoolOrigin{got.spool}, fact{offset: got.section.Offset})
+	err = c.file(urlName(source.URL), e, spoolOrigin{got.spool}, fact{offset: got.section.Offset})
+	return named(redact(source.URL), err)
 }
 
 // urlName returns what a file from a URL is called, as in BuildKit.

@@ -118,13 +118,13 @@ func TestCopyInline(t *testing.T) {
 		{"to a name", nil, nil, inline("/x/b", plan.Copy{}), []string{"x/", "x/b=one\n"}},
 		{"to a directory", nil, nil, inline("/x/", plan.Copy{}), []string{"x/", "x/a=one\n"}},
 		{"with flags", nil, nil, inline("/b", plan.Copy{Chmod: "700", Chown: "1:2"}), []string{"b=one\n 700 1:2"}},
-		{"over a directory", nil, []string{"x/a/"}, inline("/x/", plan.Copy{}), []string{"error: cannot replace to directory /x/a with file"}},
+		{"over a directory", nil, []string{"x/a/"}, inline("/x/", plan.Copy{}), []string{"error: copy <<a: cannot replace directory /x/a with a file"}},
 	})
 }
 
 func TestCopyRefusesNamesThatALayerCannotHold(t *testing.T) {
 	runCopies(t, []copyCase{
 		{"whiteout", []string{"d/.wh.x"}, nil, plan.Copy{Sources: paths("d"), Dest: "/"},
-			[]string{"error: copy .wh.x: a layer cannot hold files whose names start with .wh."}},
+			[]string{"error: copy d: a layer cannot hold .wh.x: a name that starts with .wh. means a deletion"}},
 	})
 }
