@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
 )
 
 // TestCases reads all cases, so that a fault in one is found without building.
@@ -183,7 +184,7 @@ func TestCheckLayersOwnerNames(t *testing.T) {
 }
 
 func TestModernise(t *testing.T) {
-	c := &testCase{commands: []command{
+	c := &testCase{files: []txtar.File{{Name: "Dockerfile", Data: []byte("COPY --chmod=1 --chown=2 a b\n")}}, commands: []command{
 		{words: []string{"newer", "ARG a", "ARG a=1"}},
 		{words: []string{"stub", "m"}},
 	}}
@@ -191,6 +192,7 @@ func TestModernise(t *testing.T) {
 		"\tempty EXPOSE map[80/tcp:{} 81/udp:{}]",
 		`	empty "HEALTHCHECK &{[\"CMD-SHELL\" \"a b\"] \"5m0s\" \"3s\" \"0s\" '\\x03'}"`,
 		"\tempty ARG a",
+		"\tlayer COPY a b # buildkit",
 		"\td 0755 0:0 - m",
 		"\td 0755 0:0 - other/m",
 	}, "\n"))
@@ -198,6 +200,7 @@ func TestModernise(t *testing.T) {
 		"\tempty EXPOSE [80/tcp 81/udp]",
 		"\tempty HEALTHCHECK {Test:[CMD-SHELL a b] Interval:5m0s Timeout:3s StartPeriod:0s StartInterval:0s Retries:3}",
 		"\tempty ARG a=1",
+		"\tlayer COPY --chown=2 --chmod=1 a b # buildkit",
 		"\td 0755 0:0 - other/m",
 	}, "\n")
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -58,21 +58,16 @@ func (s *suite) update(t *testing.T, c *testCase, by string, b builder) {
 }
 
 // modernise rewrites what Docker 20.10 records in another way than BuildKit
-// does today, where the difference is one of form: the texts of EXPOSE and
-// HEALTHCHECK in the history, what "newer" of a case says, and the mount points
-// that "stub" names, which are removed after a step today.
+// does today, where the difference is one of form: the texts of the history, and
+// the mount points that "stub" names, which are removed after a step today.
 func modernise(c *testCase, record string) string {
 	var lines []string
 	for _, line := range strings.Split(record, "\n") {
 		if c.isStub(line) {
 			continue
 		}
-		line = exposeText.ReplaceAllStringFunc(line, modernExpose)
-		line = healthText.ReplaceAllStringFunc(line, modernHealthcheck)
-		for _, cmd := range c.find("newer") {
-			if rest, is := strings.CutPrefix(line, "\tempty "+cmd.arg(0)); is && rest == "" {
-				line = "\tempty " + cmd.arg(1)
-			}
+		if kind, text, is := historyLine(line); is {
+			line = "\t" + kind + " " + quote(c.modernHistory(text))
 		}
 		lines = append(lines, line)
 	}
@@ -91,27 +86,73 @@ func (c *testCase) isStub(line string) bool {
 	return false
 }
 
-var (
-	exposeText = regexp.MustCompile(`EXPOSE map\[.*\]$`)
-	// healthParts are the test, interval, timeout, start period and, as a
-	// character, the retries.
-	healthParts = regexp.MustCompile(`^HEALTHCHECK &\{\[(.*)\] "([^"]*)" "([^"]*)" "([^"]*)" ('.*')\}$`)
-	healthText  = regexp.MustCompile(`"HEALTHCHECK &\{.*\}"$`)
-)
-
-// modernExpose makes EXPOSE [80/tcp 81/tcp] of EXPOSE map[80/tcp:{} 81/tcp:{}].
-func modernExpose(text string) string {
-	return strings.NewReplacer("map[", "[", ":{}", "").Replace(text)
+// historyLine splits a line of the history.
+func historyLine(line string) (kind, text string, is bool) {
+	kind, text, is = strings.Cut(strings.TrimPrefix(line, "\t"), " ")
+	if !is || kind != "layer" && kind != "empty" {
+		return "", "", false
+	}
+	if unquoted, err := strconv.Unquote(text); err == nil {
+		text = unquoted
+	}
+	return kind, text, true
 }
+
+// modernHistory is what BuildKit writes today for an instruction: what "newer"
+// of the case says, EXPOSE and HEALTHCHECK in other words, and COPY and ADD with
+// their --chown and --chmod.
+func (c *testCase) modernHistory(text string) string {
+	for _, cmd := range c.find("newer") {
+		if cmd.arg(0) == text {
+			return cmd.arg(1)
+		}
+	}
+	switch {
+	case strings.HasPrefix(text, "EXPOSE map["):
+		return strings.NewReplacer("map[", "[", ":{}", "").Replace(text)
+	case strings.HasPrefix(text, "HEALTHCHECK &{"):
+		return modernHealthcheck(text)
+	case strings.HasPrefix(text, "COPY ") || strings.HasPrefix(text, "ADD "):
+		return c.modernCopy(text)
+	}
+	return text
+}
+
+// modernCopy puts the flags back that an instruction of the Dockerfile has
+// which is the same without them.
+func (c *testCase) modernCopy(text string) string {
+	for _, f := range c.files {
+		if !isDockerfile(f.Name) {
+			continue
+		}
+		for line := range strings.Lines(string(f.Data)) {
+			words := strings.Fields(line)
+			var flags, rest []string
+			for _, word := range words {
+				switch {
+				case strings.HasPrefix(word, "--chown=") || strings.HasPrefix(word, "--chmod="):
+					flags = append(flags, word)
+				case !strings.HasPrefix(word, "--"):
+					rest = append(rest, word)
+				}
+			}
+			slices.SortFunc(flags, func(a, b string) int { return strings.Compare(b, a) }) // --chown first
+			if len(flags) > 0 && strings.Join(rest, " ")+" # buildkit" == text {
+				return strings.Join(slices.Concat(rest[:1], flags, rest[1:]), " ") + " # buildkit"
+			}
+		}
+	}
+	return text
+}
+
+// healthParts are the test, interval, timeout, start period and, as a character,
+// the retries.
+var healthParts = regexp.MustCompile(`^HEALTHCHECK &\{\[(.*)\] "([^"]*)" "([^"]*)" "([^"]*)" ('.*')\}$`)
 
 // modernHealthcheck makes the text of a health check, a %q of a pointer to a
 // struct, that of a %+v of a struct with a field more.
 func modernHealthcheck(text string) string {
-	unquoted, err := strconv.Unquote(text)
-	if err != nil {
-		return text
-	}
-	parts := healthParts.FindStringSubmatch(unquoted)
+	parts := healthParts.FindStringSubmatch(text)
 	if parts == nil {
 		return text
 	}
@@ -123,6 +164,6 @@ func modernHealthcheck(text string) string {
 	if err != nil {
 		return text
 	}
-	return quote(fmt.Sprintf("HEALTHCHECK {Test:[%s] Interval:%s Timeout:%s StartPeriod:%s StartInterval:0s Retries:%d}",
-		strings.Join(test, " "), parts[2], parts[3], parts[4], []rune(retries)[0]))
+	return fmt.Sprintf("HEALTHCHECK {Test:[%s] Interval:%s Timeout:%s StartPeriod:%s StartInterval:0s Retries:%d}",
+		strings.Join(test, " "), parts[2], parts[3], parts[4], []rune(retries)[0])
 }
