@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -21,9 +22,10 @@ type imageRequest struct{ ref, platform string }
 type use struct {
 	imageRequest
 	platform ocispec.Platform
-	written  string // the reference as written
 	at       []parser.Range
-	set      func(*plan.Image)
+	// check warns if the image is not for the platform.
+	check bool
+	set   func(*plan.Image)
 }
 
 // prepareNeeded finds the stages that target needs, looks up their base images
@@ -63,7 +65,8 @@ func (r *resolver) prepareNeeded(ctx context.Context, target *stage) (map[*stage
 func (r *resolver) lookUp(ctx context.Context, needed map[*stage]bool) error {
 	var uses []use
 	for _, s := range r.stages {
-		more, err := r.uses(s, needed[s])
+		// What is not well formed is reported even if s is not needed.
+		more, err := r.uses(s)
 		if err != nil {
 			return err
 		}
@@ -75,7 +78,9 @@ func (r *resolver) lookUp(ctx context.Context, needed map[*stage]bool) error {
 		return err
 	}
 	for _, u := range uses {
-		u.set(r.images[u.imageRequest])
+		found := r.images[u.imageRequest]
+		r.lintPlatform(u, found)
+		u.set(found)
 	}
 	return nil
 }
@@ -111,11 +116,11 @@ func (r *resolver) fetch(ctx context.Context, uses []use) error {
 // imageError says that an image could not be had, which is often a misspelt
 // stage.
 func (r *resolver) imageError(u use, err error) error {
-	e := r.file.fail(u.at, "find image %s", u.written).because(err)
-	if later := r.byName[strings.ToLower(u.written)]; later != nil {
+	e := r.file.fail(u.at, "find image %s", u.ref).because(err)
+	if later := r.byName[strings.ToLower(u.ref)]; later != nil {
 		return e.hint("stage %s is defined below; a stage can start only from one above it", later.name)
 	}
-	if match := nearest(u.written, r.stageNames()); match != "" {
+	if match := nearest(u.ref, r.stageNames()); match != "" {
 		return e.hint("there is no stage of that name; did you mean stage %s?", match)
 	}
 	var known interface{ Hint() string }
@@ -125,95 +130,95 @@ func (r *resolver) imageError(u use, err error) error {
 	return e
 }
 
-// uses lists the images of s. References that are not well formed are reported
-// even if s is not needed.
-func (r *resolver) uses(s *stage, needed bool) ([]use, error) {
-	var uses []use
+// uses lists the images of s.
+func (r *resolver) uses(s *stage) (uses []use, err error) {
 	if s.base == nil {
-		u, isImage, err := r.baseUse(s)
-		if err != nil {
-			return nil, err
+		p := r.provide(s.baseName, s.override)
+		platform := r.targetPlatform
+		if s.platform != nil {
+			platform = *s.platform
 		}
-		if isImage {
-			uses = append(uses, u)
+		if p.ref != "" {
+			uses = append(uses, use{
+				imageRequest: imageRequest{ref: p.ref}, platform: platform, at: s.at, check: p.context == "",
+				set: func(found *plan.Image) { s.image = found },
+			})
 		}
 	}
 	for _, cmd := range s.commands {
+		_, isCopy := cmd.Command.(*instructions.CopyCommand)
 		for _, from := range cmd.from {
-			if from == nil || from.stage != nil || !needed {
+			if from == nil || from.stage != nil {
 				continue
 			}
-			u, isImage, err := r.sourceUse(from)
-			if err != nil {
-				return nil, err
+			p := r.provide(from.name, "")
+			from.origin = plan.Origin{Context: p.context}
+			if p.empty {
+				from.origin = plan.Origin{Image: emptyImage(r.targetPlatform)}
 			}
-			if isImage {
-				uses = append(uses, u)
+			if p.ref != "" {
+				uses = append(uses, use{
+					imageRequest: imageRequest{ref: p.ref}, platform: r.targetPlatform, at: from.at, check: p.context == "" && isCopy,
+					set: func(found *plan.Image) { from.origin = plan.Origin{Image: found} },
+				})
 			}
 		}
+	}
+	for i, u := range uses {
+		if err := r.checkReference(u); err != nil {
+			return nil, err
+		}
+		uses[i].imageRequest.platform = platforms.FormatAll(u.platform)
 	}
 	return uses, nil
 }
 
-// baseUse returns the image that s starts from, if it is one.
-func (r *resolver) baseUse(s *stage) (u use, isImage bool, err error) {
-	name := s.override
-	if name == "" {
-		if s.baseName == scratch {
-			return use{}, false, nil
-		}
-		name = r.contextFor(s.baseName)
-	}
-	ref := s.baseName
-	if name != "" {
-		var isImage bool
-		if ref, isImage = r.contextImage(name); !isImage || ref == scratch {
-			return use{}, false, nil
-		}
-	}
-	platform := r.targetPlatform
-	if s.platform != nil {
-		platform = *s.platform
-	}
-	return r.use(ref, platform, ref, s.at, func(found *plan.Image) { s.image = found })
+// provider is what a name that is no stage stands for.
+type provider struct {
+	// empty is set for scratch, which has no files.
+	empty bool
+	// ref is the image, "" for none.
+	ref string
+	// context is the named context, "" if none has to do with it. Without a ref
+	// it is a source tree.
+	context string
 }
 
-// sourceUse resolves a source that is no stage: to the image it returns, or at
-// once.
-func (r *resolver) sourceUse(from *source) (u use, isImage bool, err error) {
-	ref := from.name
-	if ref == scratch {
-		from.origin = plan.Origin{Image: emptyImage(r.targetPlatform)}
-		return use{}, false, nil
+// provide finds out what a name stands for. context is the named context that
+// takes its place for sure, "" to look for one.
+func (r *resolver) provide(name, context string) provider {
+	if context == "" && name == scratch {
+		return provider{empty: true}
 	}
-	if name := r.contextFor(from.name); name != "" {
-		var isImage bool
-		if ref, isImage = r.contextImage(name); !isImage {
-			from.origin = plan.Origin{Context: name}
-			return use{}, false, nil
-		}
-		if ref == scratch {
-			from.origin = plan.Origin{Image: emptyImage(r.targetPlatform)}
-			return use{}, false, nil
-		}
+	if context == "" {
+		context = r.contextFor(name)
 	}
-	return r.use(ref, r.targetPlatform, from.name, from.at, func(found *plan.Image) { from.origin = plan.Origin{Image: found} })
+	if context == "" {
+		return provider{ref: name}
+	}
+	ref, isImage := r.contextImage(context)
+	switch {
+	case !isImage:
+		return provider{context: context}
+	case ref == scratch:
+		return provider{context: context, empty: true}
+	}
+	return provider{context: context, ref: ref}
 }
 
-func (r *resolver) use(ref string, platform ocispec.Platform, written string, at []parser.Range, set func(*plan.Image)) (use, bool, error) {
-	u := use{platform: platform, written: written, at: at, set: set}
-	u.imageRequest = imageRequest{ref: ref, platform: platforms.FormatAll(platform)}
-	if strings.HasPrefix(ref, "oci-layout://") {
-		return u, true, nil
+// checkReference checks how the name of an image is written.
+func (r *resolver) checkReference(u use) error {
+	if strings.HasPrefix(u.ref, ociLayout) {
+		return nil
 	}
-	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-		e := r.file.fail(at, "%q is not the name of an image", ref).because(err)
-		if match := nearest(ref, r.stageNames()); match != "" {
+	if _, err := reference.ParseNormalizedNamed(u.ref); err != nil {
+		e := r.file.fail(u.at, "%q is not the name of an image", u.ref).because(err)
+		if match := nearest(u.ref, r.stageNames()); match != "" {
 			e.hint("did you mean stage %s?", match)
 		}
-		return use{}, false, e
+		return e
 	}
-	return u, true, nil
+	return nil
 }
 
 // emptyImage is scratch where files are read from it.

@@ -293,7 +293,7 @@ func describeRun(op *plan.Run) []string {
 		switch m.Type {
 		case "file":
 			lines = append(lines, fmt.Sprintf("file /%s mode=755 %q", path.Base(m.Target), m.Content))
-			mounts = append(mounts, fmt.Sprintf("bind %s/ selector=/ readonly=true", path.Dir(m.Target)))
+			mounts = append(mounts, fmt.Sprintf("bind %s selector=/ readonly=true", path.Dir(m.Target)))
 		case "secret":
 			if m.Env != "" {
 				mounts = append(mounts, fmt.Sprintf("env %s id=%s optional=%v", m.Env, m.ID, !m.Required))

@@ -8,6 +8,12 @@ import (
 	"github.com/distribution/reference"
 )
 
+// Where images of named contexts are.
+const (
+	dockerImage = "docker-image://"
+	ociLayout   = "oci-layout://"
+)
+
 // setContexts makes the names of the named contexts comparable to those that
 // instructions use: "docker.io/library/alpine:latest" is "alpine".
 func (r *resolver) setContexts() error {
@@ -48,8 +54,8 @@ func (r *resolver) contextFor(name string) string {
 // is false for a source tree.
 func (r *resolver) contextImage(context string) (ref string, ok bool) {
 	where := r.opts.Contexts[context]
-	if ref, ok := strings.CutPrefix(where, "docker-image://"); ok {
+	if ref, ok := strings.CutPrefix(where, dockerImage); ok {
 		return ref, true
 	}
-	return where, strings.HasPrefix(where, "oci-layout://")
+	return where, strings.HasPrefix(where, ociLayout)
 }

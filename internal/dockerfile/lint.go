@@ -133,14 +133,14 @@ func lintConstPlatform(d instructions.Stage, match shell.ProcessWordResult, lint
 	lint.Run(rule, d.Location, rule.Format(match.Result))
 }
 
-// lintPlatform finds a base image of another platform than the one asked for.
-func (w *walker) lintPlatform() {
-	wanted, got := w.platform, w.stage.image.Config.Platform
-	if wanted.OS == got.OS && wanted.Architecture == got.Architecture || w.stage.override != "" {
+// lintPlatform finds an image of another platform than the one asked for.
+func (r *resolver) lintPlatform(u use, found *plan.Image) {
+	wanted, got := u.platform, found.Config.Platform
+	if !u.check || wanted.OS == got.OS && wanted.Architecture == got.Architecture {
 		return
 	}
 	rule := &linter.RuleInvalidBaseImagePlatform
-	w.lint.Run(rule, w.stage.at, rule.Format(w.stage.baseName,
+	r.lint.Run(rule, u.at, rule.Format(u.ref,
 		platforms.FormatAll(platforms.Normalize(wanted)), platforms.FormatAll(platforms.Normalize(got))))
 }
 

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -77,22 +78,29 @@ func (r *resolver) copySource(c *instructions.CopyCommand) (*source, error) {
 	return from, nil
 }
 
-// need is a stage that another starts from or reads, and where.
+// need is a stage that another, by, starts from or reads, and where.
 type need struct {
 	*stage
+	by *stage
 	at []parser.Range
 }
 
-// needs lists the stages that s starts from and reads, in order.
+// needs lists the stages that s starts from and reads.
 func (s *stage) needs() []need {
-	var needs []need
+	needs := s.reads()
 	if s.base != nil {
-		needs = append(needs, need{s.base, s.at})
+		needs = append(needs, need{s.base, s, s.at})
 	}
+	return needs
+}
+
+// reads lists the stages that s copies from and mounts, in order.
+func (s *stage) reads() []need {
+	var needs []need
 	for _, cmd := range s.commands {
 		for _, from := range cmd.from {
 			if from != nil && from.stage != nil {
-				needs = append(needs, need{from.stage, from.at})
+				needs = append(needs, need{from.stage, s, from.at})
 			}
 		}
 	}
@@ -110,33 +118,46 @@ func (s *stage) reach(found map[*stage]bool) {
 	}
 }
 
-// checkCircles finds stages that need each other.
+// checkCircles finds stages that read each other. As in BuildKit, FROM has no
+// part in this: it leads to stages above only, and a stage that is needed and
+// reads one below is reported for that.
 func (r *resolver) checkCircles() error {
-	open, done := make(map[*stage]bool), make(map[*stage]bool)
-	var visit func(s *stage) error
-	visit = func(s *stage) error {
+	done := make(map[*stage]bool)
+	var visit func(s *stage, path []need) error
+	visit = func(s *stage, path []need) error {
+		if i := slices.IndexFunc(path, func(n need) bool { return n.by == s }); i >= 0 {
+			return r.circle(path[i:])
+		}
 		if done[s] {
 			return nil
 		}
-		open[s] = true
-		for _, n := range s.needs() {
-			if open[n.stage] {
-				return r.file.fail(n.at, "stage %s cannot be used here: it needs itself, by way of this", n.title()).
-					hint("a stage can start from, copy from and mount only stages above it")
-			}
-			if err := visit(n.stage); err != nil {
+		for _, n := range s.reads() {
+			if err := visit(n.stage, append(path, n)); err != nil {
 				return err
 			}
 		}
-		open[s], done[s] = false, true
+		done[s] = true
 		return nil
 	}
 	for _, s := range r.stages {
-		if err := visit(s); err != nil {
+		if err := visit(s, nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// circle makes the error for stages that read each other. What is wrong is where
+// one of them reads a later one, or itself.
+func (r *resolver) circle(path []need) error {
+	i := slices.IndexFunc(path, func(n need) bool { return n.index >= n.by.index })
+	wrong := path[i]
+	problem := "stage %[1]s reads stage %[2]s, which reads stage %[1]s"
+	if wrong.stage == wrong.by {
+		problem = "stage %[1]s reads itself"
+	}
+	return r.file.fail(wrong.at, problem, wrong.by.title(), wrong.title()).
+		hint("a stage can start from, copy from and mount only stages above it")
 }
 
 // origin returns what the plan knows a source as.

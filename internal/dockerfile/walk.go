@@ -49,13 +49,9 @@ type walker struct {
 func (r *resolver) walkStage(s *stage) error {
 	w := &walker{resolver: r, stage: s, lint: r.lint}
 	s.plan = &plan.Stage{Index: s.index, Name: s.name, At: r.file.location(s.at)}
-	if err := w.start(); err != nil {
-		return err
-	}
+	w.start()
 	s.plan.Base.Config, s.plan.Platform = w.config, w.platform
-	if err := w.addContext(); err != nil {
-		return err
-	}
+	w.addContext()
 	for _, cmd := range s.commands {
 		w.lint = r.lint.WithMergedConfigFromComments(cmd.Comments())
 		if err := w.instruction(cmd); err != nil {
@@ -67,7 +63,7 @@ func (r *resolver) walkStage(s *stage) error {
 }
 
 // start takes over the state of the base.
-func (w *walker) start() error {
+func (w *walker) start() {
 	s, base := w.stage, &w.stage.plan.Base
 	switch {
 	case s.base != nil:
@@ -82,11 +78,10 @@ func (w *walker) start() error {
 			w.platform = *s.platform
 		}
 		w.config = baseConfig(s.image.Config)
-		w.lintPlatform()
 	case s.override != "":
 		w.platform = w.targetPlatform
 		w.config = platformConfig(w.platform)
-		return nil
+		return
 	default:
 		w.platform = w.targetPlatform
 		w.config = scratchConfig(w.platform)
@@ -99,35 +94,30 @@ func (w *walker) start() error {
 	if dir := w.config.Config.WorkingDir; dir != "" {
 		w.config = edit(w.config, func(c *image) { c.Config.WorkingDir = joinDir(dir, dir) })
 	}
-	return nil
 }
 
 // addContext copies in the files of a stage that a source tree takes the place
 // of, or that starts from one.
-func (w *walker) addContext() error {
+func (w *walker) addContext() {
 	s := w.stage
-	if s.base != nil || s.image != nil || s.baseName == scratch && s.override == "" {
-		return nil
+	if s.base != nil {
+		return
 	}
-	name := s.override
-	if name == "" {
-		name = w.contextFor(s.baseName)
-	}
-	if ref, isImage := w.contextImage(name); isImage && ref == scratch {
-		return nil
+	p := w.provide(s.baseName, s.override)
+	if p.empty || p.ref != "" {
+		return
 	}
 	s.plan.Steps = append(s.plan.Steps, &plan.Step{
 		Op: &plan.Copy{
-			From:    plan.Origin{Context: name},
+			From:    plan.Origin{Context: p.context},
 			Sources: []plan.Source{{Path: "/"}},
 			Dest:    "/",
 		},
-		Text:    "COPY --from=" + name + " / /",
+		Text:    "COPY --from=" + p.context + " / /",
 		At:      s.plan.At,
 		Config:  w.config,
-		History: &ocispec.History{CreatedBy: "[context " + name + "] load from client", Comment: "buildkit.exporter.image.v0"},
+		History: &ocispec.History{CreatedBy: "[context " + p.context + "] load from client", Comment: "buildkit.exporter.image.v0"},
 	})
-	return nil
 }
 
 // instruction does one instruction.

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path"
+	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -39,21 +40,19 @@ func joinDir(current, dir string) string {
 // destination returns where a COPY to dest goes. What says that it is a
 // directory, a slash or "/." at the end, is kept.
 func (w *walker) destination(dest string) string {
-	if path.IsAbs(dest) {
-		return dest
-	}
 	if dest == "" || dest == "." {
 		dest = "./"
 	}
-	full := path.Join(w.dir(), dest)
+	full := joinDir(w.dir(), path.Clean(dest))
+	slash := full
+	if full != "/" {
+		slash += "/"
+	}
 	switch {
-	case dest[len(dest)-1] == '/' && full != "/":
-		return full + "/"
-	case len(dest) > 1 && dest[len(dest)-2:] == "/.":
-		if full != "/" {
-			full += "/"
-		}
-		return full + "."
+	case strings.HasSuffix(dest, "/"):
+		return slash
+	case strings.HasSuffix(dest, "/."):
+		return slash + "."
 	}
 	return full
 }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
@@ -136,6 +137,7 @@ func remarshal(from, to any) {
 func convert(known images, text []byte) (*record, error) {
 	ctx := context.Background()
 	r := new(record)
+	var mu sync.Mutex // images are looked up side by side
 	caps := pb.Caps.CapSet(pb.Caps.All())
 	amd64 := ocispecs.Platform{OS: "linux", Architecture: "amd64"}
 	opt := dockerfile2llb.ConvertOpt{
@@ -146,6 +148,11 @@ func convert(known images, text []byte) (*record, error) {
 		MetaResolver: known,
 		LLBCaps:      &caps,
 		Warn: func(rule, _, _, message string, at []parser.Range) {
+			if len(at) == 0 {
+				return // of the image of a mount
+			}
+			mu.Lock()
+			defer mu.Unlock()
 			r.warnings = append(r.warnings, fmt.Sprintf("%d %s: %s", at[0].Start.Line, rule, message))
 		},
 	}
@@ -230,7 +237,7 @@ func process(e *pb.ExecOp) string {
 }
 
 func mount(m *pb.Mount) string {
-	text := fmt.Sprintf("%s %s selector=%s readonly=%v", strings.ToLower(m.MountType.String()), m.Dest, m.Selector, m.Readonly)
+	text := fmt.Sprintf("%s %s selector=%s readonly=%v", strings.ToLower(m.MountType.String()), path.Clean(m.Dest), m.Selector, m.Readonly)
 	if c := m.CacheOpt; c != nil {
 		text += fmt.Sprintf(" id=%s sharing=%s", c.ID, strings.ToLower(c.Sharing.String()))
 	}
