@@ -3,6 +3,7 @@ package build
 import (
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/kiln-build/kiln/internal/progress"
@@ -56,6 +57,15 @@ type Options struct {
 	// CredentialFiles are where credentials for registries are looked up.
 	CredentialFiles []string
 
+	// Secrets are those of --secret, by id.
+	Secrets map[string]Secret
+	// SSH holds, by the id given to --ssh, the socket of an agent or the files
+	// of private keys.
+	SSH map[string][]string
+	// Contexts are the named contexts of --build-context: a directory, or
+	// docker-image://REF.
+	Contexts map[string]string
+
 	// Progress is told what happens; Log is for people who look for faults.
 	Progress *progress.Reporter
 	Log      *slog.Logger
@@ -83,4 +93,19 @@ type Result struct {
 	Size      int64
 	// Refs are the names the image was pushed to.
 	Refs []string
+}
+
+// Secret is a value for steps that is never part of an image: that of a file,
+// read when it is needed, or Value where File is "".
+type Secret struct {
+	File  string
+	Value []byte
+}
+
+// Read returns the secret.
+func (s Secret) Read() ([]byte, error) {
+	if s.File == "" {
+		return s.Value, nil
+	}
+	return os.ReadFile(s.File)
 }

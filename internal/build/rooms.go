@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -34,6 +35,8 @@ type rooms struct {
 	dockerfile buildcontext.Dockerfile
 	ignore     *buildcontext.Ignore
 	source     *buildcontext.Dir
+	named      map[string]*buildcontext.Dir // the source trees of --build-context
+	agents     map[string]mount.Agent
 	store      *store.Store
 	registry   *registry.Client
 	contents   *tree.StoredContents
@@ -56,7 +59,16 @@ func openRooms(o Options) (_ *rooms, err error) {
 	if r.source, err = buildcontext.Open(o.Context, r.ignore); err != nil {
 		return nil, err
 	}
+	if r.named, err = openNamed(o.Contexts); err != nil {
+		return nil, err
+	}
+	if r.agents, err = agents(o.SSH); err != nil {
+		return nil, err
+	}
 	if r.store, err = store.Open(o.Root); err != nil {
+		return nil, err
+	}
+	if err := r.source.Hide(r.store.Dir()); err != nil {
 		return nil, err
 	}
 	r.registry = registry.NewClient(r.store, registry.Options{
@@ -68,6 +80,26 @@ func openRooms(o Options) (_ *rooms, err error) {
 	r.contents = tree.NewContents(unpacked{r.store})
 	r.copier = &step.Copier{Scratch: r.store.Scratch, Now: r.now}
 	return r, nil
+}
+
+// openNamed opens the named contexts that are directories. Each has its own
+// .dockerignore, as in BuildKit.
+func openNamed(contexts map[string]string) (map[string]*buildcontext.Dir, error) {
+	named := make(map[string]*buildcontext.Dir)
+	for name, where := range contexts {
+		if strings.Contains(where, "://") {
+			continue // an image, or an error that names the instruction
+		}
+		ignore, err := buildcontext.ReadIgnore(where, "")
+		if err != nil {
+			return named, fmt.Errorf("open named context %s: %w", name, err)
+		}
+		if named[name], err = buildcontext.Open(where, ignore); err != nil {
+			delete(named, name)
+			return named, fmt.Errorf("open named context %s: %w", name, err)
+		}
+	}
+	return named, nil
 }
 
 // close closes the rooms, those that need others first.
@@ -84,6 +116,9 @@ func (r *rooms) close() error {
 	}
 	if r.store != nil {
 		errs = append(errs, r.store.Close())
+	}
+	for _, dir := range r.named {
+		errs = append(errs, dir.Close())
 	}
 	if r.source != nil {
 		errs = append(errs, r.source.Close())
@@ -105,6 +140,7 @@ func (r *rooms) resolveOptions() (dockerfile.Options, error) {
 		Target:    r.Target,
 		BuildArgs: r.BuildArgs,
 		Images:    r.registry,
+		Contexts:  r.Contexts,
 		Ignore:    r.ignore.Patterns(),
 	}
 	if r.Platform != "" {
@@ -169,10 +205,13 @@ func (r *rooms) Engine(ctx context.Context) (rootfs.Engine, error) {
 
 // Source implements [solve.Views].
 func (r *rooms) Source(_ context.Context, name string) (tree.View, error) {
-	if name != "" {
-		return nil, fmt.Errorf("named context %q is not known", name)
+	if name == "" {
+		return r.source, nil
 	}
-	return r.source, nil
+	if dir := r.named[name]; dir != nil {
+		return dir, nil
+	}
+	return nil, fmt.Errorf("named context %q is not known", name)
 }
 
 // Layers implements [solve.Views].
@@ -198,8 +237,8 @@ func (r *rooms) mounts() *mount.Maker {
 	return &mount.Maker{
 		Sources: r,
 		Caches:  cache.NewMounts(filepath.Join(r.store.Dir(), "mounts")),
-		Secrets: noSecrets{},
-		Agents:  &mount.Forwarder{Scratch: r.store.Scratch},
+		Secrets: secrets(r.Secrets),
+		Agents:  &mount.Forwarder{Agents: r.agents, Scratch: r.store.Scratch},
 		Scratch: r.store.Scratch,
 	}
 }

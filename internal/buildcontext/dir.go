@@ -32,6 +32,7 @@ type Dir struct {
 	root   *os.Root
 	ignore *Ignore
 	ahead  readAhead
+	hidden inode // a directory that is not shown
 	// buffers are for hashing: of small files there are many.
 	buffers sync.Pool
 
@@ -61,6 +62,18 @@ func Open(name string, ignore *Ignore) (*Dir, error) {
 	}
 	d.ahead.workers = runtime.GOMAXPROCS(0)
 	return d, nil
+}
+
+// Hide leaves out the directory dir, wherever in the tree it is: kiln's own
+// folder, which changes while the build reads it. It is called before anything
+// is read.
+func (d *Dir) Hide(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	d.hidden = inode{st.Dev, st.Ino}
+	return nil
 }
 
 // Close closes the directory.

@@ -105,3 +105,14 @@ func TestDirReadsFiles(t *testing.T) {
 		t.Errorf("secret is ignored by %q, %v", pattern, ok)
 	}
 }
+
+func TestDirLeavesOutWhatIsHidden(t *testing.T) {
+	dir := files(t, "a", "kiln/blobs/b", "sub/c")
+	d := open(t, dir, "")
+	if err := d.Hide(filepath.Join(dir, "kiln")); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, d); strings.Contains(got, "kiln") || !strings.Contains(got, "sub/c") {
+		t.Errorf("with kiln/ hidden the tree shows\n%s", got)
+	}
+}

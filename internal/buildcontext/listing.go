@@ -192,6 +192,9 @@ func (d *Dir) statAt(f *os.File, name, path string) (item, error) {
 			it.more = &more{link: d.firstName(inode{st.Dev, st.Ino}, path)}
 		}
 	case unix.S_IFDIR:
+		if (inode{st.Dev, st.Ino}) == d.hidden {
+			return item{}, fs.ErrNotExist
+		}
 		it.typ = layer.Dir
 	case unix.S_IFLNK:
 		target, err := readLinkAt(fd, name)

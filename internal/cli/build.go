@@ -25,6 +25,7 @@ const buildExamples = `  # Build the current directory and push the image.
 type buildFlags struct {
 	file, target, platform    string
 	buildArgs                 []string
+	secrets, ssh, contexts    []string
 	tags, labels, annotations []string
 	format, compression       string
 	level                     int
@@ -76,6 +77,11 @@ func (f *buildFlags) groups() []flagGroup {
 	what.flags.StringArrayVar(&f.buildArgs, "build-arg", nil, "`name[=value]` value of an ARG; without =value, that of the environment *")
 	what.flags.StringVar(&f.platform, "platform", "", "`os/arch` platform to build for (default this machine's)")
 
+	given := newFlagGroup("What steps are given")
+	given.flags.StringArrayVar(&f.secrets, "secret", nil, "`spec` secret for RUN --mount=type=secret: id=ID,src=FILE|,env=NAME *")
+	given.flags.StringArrayVar(&f.ssh, "ssh", nil, "`id[=path]` ssh agent for RUN --mount=type=ssh: yours, a socket, or a key *")
+	given.flags.StringArrayVar(&f.contexts, "build-context", nil, "`name=place` directory, or docker-image://NAME, to copy from or build on *")
+
 	image := newFlagGroup("The image")
 	image.flags.StringArrayVarP(&f.tags, "tag", "t", nil, "`name[:tag]` name of the image *")
 	image.flags.StringArrayVar(&f.labels, "label", nil, "`key=value` label in the config *")
@@ -104,7 +110,7 @@ func (f *buildFlags) groups() []flagGroup {
 	shown.flags.StringVar(&f.progress, "progress", "auto", "`kind` auto, tty, plain, json, quiet (default auto)")
 	shown.flags.BoolVarP(&f.quiet, "quiet", "q", false, "print the image's digest and nothing else")
 	shown.flags.BoolVarP(&f.verbose, "verbose", "v", false, "print what kiln does inside, too")
-	return []flagGroup{what, image, where, how, shown}
+	return []flagGroup{what, given, image, where, how, shown}
 }
 
 // runBuild checks the flags, builds, and says what came of it.
@@ -121,12 +127,16 @@ func runBuild(ctx context.Context, p Process, b Builder, f *buildFlags, dir stri
 	if err != nil {
 		return err
 	}
-	shown := f.display(ctx, p)
+	mask, err := maskOf(opts.Secrets)
+	if err != nil {
+		return err
+	}
+	shown := f.display(ctx, p, mask)
 	opts.Progress, opts.Log = shown.reporter, shown.log
 	result, err := b(ctx, opts)
 	shown.close()
 	if err != nil {
-		return &buildFailure{err: withoutRights(err, whyNot), source: source, json: shown.json}
+		return &buildFailure{err: withoutRights(err, whyNot), source: source, mask: mask, json: shown.json}
 	}
 	if err := writeResultFiles(opts, result); err != nil {
 		return fmt.Errorf("the image was built, but: %w", err)

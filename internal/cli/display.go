@@ -37,13 +37,13 @@ func (f *buildFlags) checkShown(p Process, _ *build.Options) error {
 	return nil
 }
 
-// display makes the display that the flags ask for, on stderr. When ctx is
-// interrupted, it says so.
-func (f *buildFlags) display(ctx context.Context, p Process) display {
+// display makes the display that the flags ask for, on stderr, with what mask
+// hides hidden. When ctx is interrupted, it says so.
+func (f *buildFlags) display(ctx context.Context, p Process, mask *progress.Mask) display {
 	w := &lockedWriter{w: p.Stderr}
 	sink, closeSink, release := f.sink(p, w)
 	d := display{
-		reporter: progress.NewReporter(sink),
+		reporter: progress.NewReporter(mask.Sink(sink)),
 		log:      slog.New(slog.DiscardHandler),
 		json:     f.kind(p) == "json",
 	}

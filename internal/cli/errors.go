@@ -30,6 +30,7 @@ type (
 type buildFailure struct {
 	err    error
 	source dockerfile
+	mask   *progress.Mask
 	json   bool
 }
 
@@ -124,7 +125,7 @@ type failureView struct {
 }
 
 func viewOf(f *buildFailure) failureView {
-	view := failureView{Event: "failed", Error: f.err.Error(), Hint: hintOf(f.err)}
+	view := failureView{Event: "failed", Error: f.mask.Text(f.err.Error()), Hint: hintOf(f.err)}
 	var at located
 	if errors.As(f.err, &at) {
 		place := at.Location()
@@ -132,7 +133,9 @@ func viewOf(f *buildFailure) failureView {
 	}
 	var said spoken
 	if errors.As(f.err, &said) {
-		view.Output = said.Output()
+		for _, line := range said.Output() {
+			view.Output = append(view.Output, f.mask.Text(line))
+		}
 	}
 	var exit *proc.ExitError
 	if errors.As(f.err, &exit) {

@@ -30,7 +30,7 @@ func (f *buildFlags) options(p Process, dir string) (build.Options, error) {
 		CredentialFiles:    registry.CredentialFiles(p.getenv),
 	}
 	for _, set := range []func(Process, *build.Options) error{
-		f.checkShown, f.setSource, f.setArguments, f.setDescriptions, f.setDestinations, f.setMachinery,
+		f.checkShown, f.setSource, f.setArguments, f.setGiven, f.setDescriptions, f.setDestinations, f.setMachinery,
 	} {
 		if err := set(p, &opts); err != nil {
 			return build.Options{}, err
