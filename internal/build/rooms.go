@@ -148,6 +148,7 @@ func (r *rooms) resolveOptions() (dockerfile.Options, error) {
 		if err != nil {
 			return o, fmt.Errorf("read platform %q: %w", r.Platform, err)
 		}
+		p = platforms.Normalize(p)
 		o.Platform = &p
 	}
 	return o, nil

@@ -53,7 +53,8 @@ func (m *Maker) sourceFiles(ctx context.Context, mount plan.Mount) (dir, name st
 		return "", "", nil, err
 	}
 	release = func() error { return os.RemoveAll(dir) }
-	if err := fill(ctx, dir, files); err != nil {
+	// The directory is what the mount shows, to every user.
+	if err := errors.Join(os.Chmod(dir, 0o755), fill(ctx, dir, files)); err != nil {
 		return "", "", nil, errors.Join(fmt.Errorf("copy %s: %w", mount.Source, err), release())
 	}
 	return dir, name, release, nil

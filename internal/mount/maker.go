@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
@@ -87,7 +88,7 @@ func (m *Maker) Process(ctx context.Context, op *plan.Run, origins Origins) (p p
 		}
 		return err
 	}
-	for _, mount := range op.Mounts {
+	for _, mount := range inOrder(op.Mounts) {
 		made, err := m.make(ctx, mount, origins)
 		if err != nil {
 			return proc.Spec{}, nil, errors.Join(fmt.Errorf("mount %s at %s: %w", mount.Type, mount.Target, err), release())
@@ -101,6 +102,14 @@ func (m *Maker) Process(ctx context.Context, op *plan.Run, origins Origins) (p p
 		p.Env = append(p.Env, made.env...)
 	}
 	return p, release, nil
+}
+
+// inOrder returns mounts by their targets, so that one below another is on top
+// of it in whatever order they are written (BuildKit, client/llb/exec.go).
+func inOrder(mounts []plan.Mount) []plan.Mount {
+	return slices.SortedStableFunc(slices.Values(mounts), func(a, b plan.Mount) int {
+		return strings.Compare(a.Target, b.Target)
+	})
 }
 
 func (m *Maker) make(ctx context.Context, mount plan.Mount, origins Origins) (made, error) {

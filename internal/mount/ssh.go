@@ -17,12 +17,12 @@ func (m *Maker) ssh(ctx context.Context, mount plan.Mount) (made, error) {
 		return made{}, fmt.Errorf("forward agent %s: %w", mount.ID, err)
 	case !ok && mount.Required:
 		return made{}, fmt.Errorf("agent %s is required and was not given; give it with --ssh %s", mount.ID, mount.ID)
-	case !ok:
-		return made{}, nil
 	}
-	return made{
-		mount:   &proc.Mount{Target: mount.Target, Source: proc.MountSource{Path: socket}},
-		env:     []string{"SSH_AUTH_SOCK=" + mount.Target},
-		release: release,
-	}, nil
+	// The variable is set in any case (BuildKit, client/llb/exec.go).
+	out := made{env: []string{"SSH_AUTH_SOCK=" + mount.Target}}
+	if ok {
+		out.mount = &proc.Mount{Target: mount.Target, Source: proc.MountSource{Path: socket}}
+		out.release = release
+	}
+	return out, nil
 }
