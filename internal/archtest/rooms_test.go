@@ -20,6 +20,7 @@ var rooms = []string{
 	"internal/plan",
 	"internal/rootfs/rootfstest",
 	"internal/rootfs/engines",
+	"internal/rootfs/inplace",
 	"internal/rootfs/dir",
 	"internal/rootfs/overlay",
 	"internal/rootfs/snapshot",
@@ -66,7 +67,7 @@ var libraries = map[string][]string{
 	"github.com/distribution/distribution":  {"internal/testenv"},
 	"github.com/sirupsen/logrus":            {"internal/testenv"},
 	"github.com/rogpeppe/go-internal":       {"internal/cli", "cmd/kiln"},
-	"github.com/cyphar/filepath-securejoin": {"internal/inroot", "internal/rootfs/namespaces"},
+	"github.com/cyphar/filepath-securejoin": {"internal/inroot", "internal/rootfs/namespaces", "internal/rootfs/inplace"},
 }
 
 // testOnly lists the packages that only tests import, which may therefore
