@@ -150,8 +150,8 @@ func settlePath(list []Entry, group []int, top cover) (left []int, own cover, er
 		if i+1 < len(group) && list[group[i+1]].Type.rank() == e.Type.rank() {
 			continue // a later one of the kind takes its place
 		}
-		if at < top.at {
-			continue
+		if at < top.at || top.file && e.Type.rank() != Regular.rank() {
+			continue // a file has nothing below it to be hidden
 		}
 		if top.file {
 			return nil, own, fmt.Errorf("read %s: %s is not a directory", e.Path, top.path)

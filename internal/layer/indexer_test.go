@@ -105,6 +105,11 @@ func TestBuildIndex(t *testing.T) {
 			"dir a\nfile a/c\nfile a.d\n",
 		},
 		{
+			"a whiteout below a file hides nothing",
+			[]tar.Header{file("a", ""), file("a/.wh.b", ""), file("a/.wh..wh..opq", "")},
+			"opaque a\nfile a\n",
+		},
+		{
 			"nested directories made again",
 			[]tar.Header{dir("a/"), dir("a/b/"), file("a/b/1", ""), file("a", ""), dir("a/"), dir("a/b/"), file("a/b", ""), dir("a/b/"), file("a/b/2", "")},
 			"dir a\ndir a/b\nfile a/b/2\n",

@@ -98,7 +98,6 @@ func (u *unpacker) remember(d *inroot.Dir, path string) error {
 // makeDir makes a directory that is not there, as one that the changes need
 // but do not name.
 func (u *unpacker) makeDir(at *openDir, name, path string) error {
-	wasHidden := u.hidden[path]
 	if err := u.makeWay(at, name, path); err != nil {
 		return err
 	}
@@ -110,9 +109,6 @@ func (u *unpacker) makeDir(at *openDir, name, path string) error {
 	}
 	u.seen[path] = true
 	u.dirs[path] = &dirFacts{fresh: true, mode: 0o755}
-	if wasHidden {
-		return u.setOpaque(at.Dir, name)
-	}
 	return nil
 }
 

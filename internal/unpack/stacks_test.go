@@ -130,6 +130,30 @@ func deletions() []stack {
 			[]string{"a/", "a/b/", "a/b/c/", "a/b/new=", "a/new="},
 		},
 		{
+			"a whiteout in an opaque directory",
+			[][]*tar.Header{
+				{dir("a/"), file("a/b", ""), dir("a/c/"), file("a/c/d", ""), dir("e/"), file("e/f", "")},
+				{file("a/.wh.b", ""), file("a/c/.wh.d", ""), file("a/.wh..wh..opq", ""), file("a/c/new", ""), file("e/.wh..wh..opq", ""), file("e/.wh.f", "")},
+			},
+			[]string{"a/", "a/c/", "a/c/new=", "e/"},
+		},
+		{
+			"a whiteout below a file",
+			[][]*tar.Header{
+				{dir("a/"), file("a/b", ""), dir("c/"), file("c/d", "")},
+				{file("a/.wh.b", ""), file("a", "new"), file("c", "new"), file("c/.wh.d", ""), file("c/.wh..wh..opq", "")},
+			},
+			[]string{"a=new", "c=new"},
+		},
+		{
+			"a whiteout below another",
+			[][]*tar.Header{
+				{dir("a/"), file("a/b", ""), dir("c/"), dir("c/d/"), file("c/d/e", "")},
+				{file(".wh.a", ""), file("a/.wh.b", ""), file("c/d/.wh.e", ""), file("c/.wh.d", ""), file(".wh.c", "")},
+			},
+			[]string{},
+		},
+		{
 			"an opaque directory, marked before it is named",
 			[][]*tar.Header{{dir("a/"), file("a/old", "")}, {file("a/.wh..wh..opq", ""), dir("a/"), file("a/new", "")}},
 			[]string{"a/", "a/new="},

@@ -79,6 +79,9 @@ func Apply(ctx context.Context, root *inroot.Root, changes iter.Seq2[layer.Chang
 	if err := u.files.wait(); err != nil {
 		return err
 	}
+	if err := u.finishMarkers(); err != nil {
+		return err
+	}
 	return u.finishDirs()
 }
 
@@ -89,8 +92,8 @@ type unpacker struct {
 	// seen are the paths that the changes have put there, also the directories
 	// that they only need; true is a directory.
 	seen map[string]bool
-	// hidden are the paths that are a whiteout of overlayfs now.
-	hidden map[string]bool
+	// markers are the Whiteout and Opaque ones that overlayfs will be told of.
+	markers map[string]layer.Type
 	// dirs are the directories that something was done to.
 	dirs   map[string]*dirFacts
 	where  chain
@@ -103,7 +106,7 @@ func newUnpacker(root *inroot.Root, o Options, fail func(error)) (*unpacker, err
 		root:    root.NoFollow(),
 		options: o,
 		seen:    make(map[string]bool),
-		hidden:  make(map[string]bool),
+		markers: make(map[string]layer.Type),
 		dirs:    make(map[string]*dirFacts),
 	}
 	d, err := u.root.Dir(".")
@@ -127,10 +130,8 @@ func (u *unpacker) close() error { return errors.Join(u.files.close(), u.where.c
 
 func (u *unpacker) change(ctx context.Context, c layer.Change) error {
 	switch {
-	case c.Type == layer.Whiteout:
-		return u.whiteout(c.Path)
-	case c.Type == layer.Opaque:
-		return u.opaque(c.Path)
+	case c.Type == layer.Whiteout || c.Type == layer.Opaque:
+		return u.marker(c.Entry)
 	case c.Path == ".":
 		return nil
 	case (c.Type == layer.Char || c.Type == layer.Block) && u.options.SkipDevices:
@@ -172,7 +173,7 @@ func (u *unpacker) skipped(path string, reason error) {
 // makeWay removes what is at path so that something new can be put there.
 func (u *unpacker) makeWay(dir *openDir, name, path string) error {
 	isDir, ours := u.seen[path]
-	if !ours && dir.fresh && !u.hidden[path] {
+	if !ours && dir.fresh {
 		return nil
 	}
 	if ours {
@@ -188,7 +189,6 @@ func (u *unpacker) makeWay(dir *openDir, name, path string) error {
 		}
 	}
 	delete(u.seen, path)
-	delete(u.hidden, path)
 	return dir.RemoveAll(name)
 }
 
@@ -207,7 +207,6 @@ func (u *unpacker) forget(path string) error {
 			}
 		}
 		delete(u.seen, below)
-		delete(u.hidden, below)
 	}
 	delete(u.dirs, path)
 	return nil
