@@ -24,6 +24,9 @@ func Build(ctx context.Context, o Options) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if o.DryRun {
+		return Result{}, r.printPlan(ctx, p)
+	}
 	delivery, ctx, err := r.startDelivery(ctx)
 	if err != nil {
 		return Result{}, err

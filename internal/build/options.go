@@ -18,7 +18,7 @@ type Options struct {
 	Dockerfile string
 	// Stdin is read where a Dockerfile or context is "-".
 	Stdin io.Reader
-	// Stdout is where outputs go whose Dest is "-".
+	// Stdout is where outputs go whose Dest is "-", and the plan of a DryRun.
 	Stdout io.Writer
 	// Target names the stage to build, "" for the last.
 	Target string
@@ -42,9 +42,9 @@ type Options struct {
 	// default.
 	Compression      string
 	CompressionLevel int
-	// IIDFile and MetadataFile receive the result's digest and description.
-	IIDFile, MetadataFile string
 
+	// DryRun prints the plan to Stdout and does nothing of it.
+	DryRun bool
 	// NoCache does every step again.
 	NoCache bool
 	// Engine is an engine's name, "" for the best that works here.

@@ -32,7 +32,7 @@ type buildFlags struct {
 	push                      bool
 	outputs, insecure         []string
 	iidFile, metadataFile     string
-	noCache                   bool
+	noCache, dryRun           bool
 	engine, root              string
 	progress                  string
 	quiet, verbose            bool
@@ -102,6 +102,7 @@ func (f *buildFlags) groups() []flagGroup {
 	where.flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "`host[:port]` registry to speak to without TLS, or without checking it *")
 
 	how := newFlagGroup("How it is built")
+	how.flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and what the cache has of it; run nothing")
 	how.flags.BoolVar(&f.noCache, "no-cache", false, "do every step again")
 	how.flags.StringVar(&f.engine, "engine", "", "`name` what RUN runs in: overlay, chroot (default the best that works here)")
 	how.flags.StringVar(&f.root, "root", "", "`directory` kiln's own: layers, blobs, cache (default /var/lib/kiln for root,\nelse $XDG_DATA_HOME/kiln or ~/.local/share/kiln)")
@@ -138,7 +139,10 @@ func runBuild(ctx context.Context, p Process, b Builder, f *buildFlags, dir stri
 	if err != nil {
 		return &buildFailure{err: withoutRights(err, whyNot), source: source, mask: mask, json: shown.json}
 	}
-	if err := writeResultFiles(opts, result); err != nil {
+	if f.dryRun {
+		return nil
+	}
+	if err := f.writeResultFiles(opts, result); err != nil {
 		return fmt.Errorf("the image was built, but: %w", err)
 	}
 	return f.printResult(p, opts, result)

@@ -24,8 +24,7 @@ func (f *buildFlags) options(p Process, dir string) (build.Options, error) {
 		Target: f.target, Platform: f.platform,
 		Tags: f.tags, Push: f.push,
 		Format: f.format, Compression: f.compression, CompressionLevel: f.level,
-		IIDFile: f.iidFile, MetadataFile: f.metadataFile,
-		NoCache: f.noCache, Engine: f.engine,
+		DryRun: f.dryRun, NoCache: f.noCache, Engine: f.engine,
 		InsecureRegistries: f.insecure,
 		CredentialFiles:    registry.CredentialFiles(p.getenv),
 	}

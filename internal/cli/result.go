@@ -56,15 +56,15 @@ type descriptor struct {
 }
 
 // writeResultFiles writes the files of --iidfile and --metadata-file.
-func writeResultFiles(opts build.Options, r build.Result) error {
-	if opts.IIDFile != "" {
+func (f *buildFlags) writeResultFiles(opts build.Options, r build.Result) error {
+	if f.iidFile != "" {
 		// What docker calls the image ID is the config's digest; it is written
 		// without a newline, as scripts use it as it is.
-		if err := writeFile(opts.IIDFile, []byte(r.ConfigDigest)); err != nil {
+		if err := writeFile(f.iidFile, []byte(r.ConfigDigest)); err != nil {
 			return fmt.Errorf("write --iidfile: %w", err)
 		}
 	}
-	if opts.MetadataFile == "" {
+	if f.metadataFile == "" {
 		return nil
 	}
 	content, err := json.MarshalIndent(metadata{
@@ -76,7 +76,7 @@ func writeResultFiles(opts build.Options, r build.Result) error {
 	if err != nil {
 		return fmt.Errorf("encode --metadata-file: %w", err)
 	}
-	if err := writeFile(opts.MetadataFile, append(content, '\n')); err != nil {
+	if err := writeFile(f.metadataFile, append(content, '\n')); err != nil {
 		return fmt.Errorf("write --metadata-file: %w", err)
 	}
 	return nil
