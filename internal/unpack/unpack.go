@@ -53,6 +53,7 @@ type Options struct {
 //   - A path that is a directory by the changes becomes one even where a lower
 //     layer has a symbolic link.
 //   - A whiteout hides what layers below have, never what changes put there.
+//     (Overlayfs does not look at an opaque marker of its root.)
 //   - The entry of the root itself is left out: a root filesystem's root
 //     directory belongs to its engine.
 //
