@@ -121,7 +121,7 @@ func (u *unpacker) member(ctx context.Context, archive *tar.Reader, h *tar.Heade
 	}
 	switch {
 	case e.Type == layer.Link:
-		return u.link(target, h.Linkname)
+		return u.link(e, h.Linkname)
 	case e.Type == layer.Dir && !(exists && old.Type == layer.Dir):
 		return u.draft.mkdir(e)
 	case e.Type == layer.Regular:
@@ -155,40 +155,37 @@ func (u *unpacker) content(ctx context.Context, archive *tar.Reader, e layer.Ent
 	return err
 }
 
-// link makes target another name of what the member linkname has become, or of
-// what the image has there.
-func (u *unpacker) link(target, linkname string) error {
+// link makes e.Path another name of what the member linkname has become, or of
+// what the image has there. As in tar, all names then have the facts of e.
+func (u *unpacker) link(e layer.Entry, linkname string) error {
 	first, err := tree.ResolveParent(subtree{u.draft, u.root}, tree.Clean(linkname))
 	if err != nil {
 		return err
 	}
 	first = joinRel(u.root, first)
-	e, exists, err := u.draft.lstat(first)
+	file, exists, err := u.draft.lstat(first)
 	switch {
 	case err != nil:
 		return err
-	case !exists:
+	case !exists || first == e.Path: // what was at e.Path is gone
 		return &fs.PathError{Op: "link", Path: linkname, Err: fs.ErrNotExist}
-	case e.Type == layer.Dir:
+	case file.Type == layer.Dir:
 		return &fs.PathError{Op: "link", Path: linkname, Err: errIsDir}
 	}
-	i, ok := u.draft.at[first]
-	if !ok {
-		// The file is in a layer below. A link to it needs it in this one.
-		o := viewOrigin{view: u.draft.base, from: first, to: first}
-		if e.Type == layer.Regular {
-			e.Linkname = ""
-		}
-		if i, err = u.draft.put(e, fact{origin: u.draft.addOrigin(o)}); err != nil {
-			return err
-		}
+	i, err := u.draft.copyUp(file)
+	if err != nil {
+		return err
 	}
+	file = u.draft.entries[i]
 	f := u.draft.group(i)
 	if o, ok := u.draft.origins[f.origin].(viewOrigin); ok {
-		f.origin = u.draft.addOrigin(viewOrigin{view: o.view, from: o.source(first), to: target})
+		f.origin = u.draft.addOrigin(viewOrigin{view: o.view, from: o.source(first), to: e.Path})
 	}
-	e.Path = target
-	_, err = u.draft.put(e, f)
+	file.Path, file.UID, file.GID = e.Path, e.UID, e.GID
+	if file.Type != layer.Symlink {
+		file.Mode, file.ModTime = e.Mode, e.ModTime
+	}
+	_, err = u.draft.put(file, f)
 	return err
 }
 

@@ -30,7 +30,7 @@ func (d *draft) finish() layer.Delta {
 	if !sort.IsSorted(done) {
 		sort.Stable(done)
 	}
-	done.link()
+	done.link(d.groups)
 	return done
 }
 
@@ -73,20 +73,23 @@ func (d *delta) Swap(i, j int) {
 }
 
 // link turns all names of a file but the first into hard links.
-func (d *delta) link() {
-	first := make(map[uint32]int)
+func (d *delta) link(groups []inode) {
+	first := make(map[uint32]string)
 	for i := range d.entries {
-		group := d.facts[i].group
-		if group == 0 || d.entries[i].Type != layer.Regular {
+		e, group := &d.entries[i], d.facts[i].group
+		if group == 0 || e.Type == layer.Dir {
 			continue
 		}
-		j, ok := first[group]
-		if !ok {
-			first[group] = i
+		file := &groups[group-1]
+		e.Mode, e.UID, e.GID, e.ModTime = file.mode, file.owner.uid, file.owner.gid, file.modTime
+		if e.Type != layer.Regular {
 			continue
 		}
-		d.entries[i].Type, d.entries[i].Linkname = layer.Link, d.entries[j].Path
-		d.entries[i].Size = 0
+		if path, ok := first[group]; ok {
+			e.Type, e.Size, e.Linkname = layer.Link, 0, path
+		} else {
+			first[group] = e.Path
+		}
 	}
 }
 

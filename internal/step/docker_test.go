@@ -27,11 +27,7 @@ const dockerEnv = "KILN_TEST_DOCKER"
 // versions of BuildKit treat directories made on the way in another way.
 func TestAgainstDocker(t *testing.T) {
 	docker := newDocker(t)
-	rounds := 10
-	if n, err := strconv.Atoi(os.Getenv("KILN_TEST_ROUNDS")); err == nil {
-		rounds = n
-	}
-	for seed := range rounds {
+	for seed := range rounds() {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 1))
 			dir := t.TempDir()
@@ -39,6 +35,53 @@ func TestAgainstDocker(t *testing.T) {
 			docker.compare(t, dir, randomCopies(r, pathsIn(t, dir)))
 		})
 	}
+}
+
+// rounds is how many random cases are tried.
+func rounds() int {
+	if n, err := strconv.Atoi(os.Getenv("KILN_TEST_ROUNDS")); err == nil {
+		return n
+	}
+	return 10
+}
+
+// TestAddAgainstDocker adds random archives to random trees with BuildKit and
+// here.
+func TestAddAgainstDocker(t *testing.T) {
+	docker := newDocker(t)
+	for seed := range rounds() {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(seed), 3))
+			dir := t.TempDir()
+			randomTree(t, r, filepath.Join(dir, "tree"), 2)
+			if err := os.WriteFile(filepath.Join(dir, "t.tar"), []byte(randomArchive(t, r)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			docker.compare(t, dir, []string{"COPY --from=context tree /", "ADD t.tar " + randomDest(r)})
+		})
+	}
+}
+
+// randomArchive makes a tar whose members meet.
+func randomArchive(t *testing.T, r *rand.Rand) string {
+	t.Helper()
+	var members []tar.Header
+	for range 1 + r.IntN(8) {
+		h := tar.Header{Name: randomPath(r), Mode: int64(r.IntN(0o1000)), Uid: r.IntN(3), Gid: r.IntN(3)}
+		switch r.IntN(6) {
+		case 0:
+			h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, randomTarget(r), 0o777
+		case 1:
+			h.Typeflag, h.Linkname = tar.TypeLink, randomPath(r)
+			if n := len(members); n > 0 {
+				h.Linkname = members[r.IntN(n)].Name
+			}
+		case 2, 3:
+			h.Typeflag = tar.TypeDir
+		}
+		members = append(members, h)
+	}
+	return archive(t, "x", members...)
 }
 
 // docker is a daemon with BuildKit.
@@ -77,6 +120,9 @@ func (d docker) compare(t *testing.T, dir string, lines []string) {
 		return
 	}
 	want, err := d.build(t, dir, lines)
+	if err != nil && strings.Contains(err.Error(), "Error processing tar file") {
+		t.Skip("Docker gives up on archives that replace their own directories: ", err)
+	}
 	if err != nil {
 		t.Fatalf("%s\nfails in Docker only: %v", strings.Join(lines, "\n"), err)
 	}
@@ -151,9 +197,12 @@ func flattenTar(t *testing.T, r io.Reader) flat {
 // randomNames are few, so that things meet.
 var randomNames = []string{"a", "b", "c.x", "d.x"}
 
-// randomTree fills dir with files, directories and links of all kinds.
+// randomTree makes dir and fills it with files, directories and links of all kinds.
 func randomTree(t *testing.T, r *rand.Rand, dir string, depth int) {
 	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	var files []string
 	for _, name := range randomNames {
 		path := filepath.Join(dir, name)

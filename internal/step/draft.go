@@ -32,7 +32,7 @@ type draft struct {
 	at      map[string]int32 // path -> entries
 	origins []origin
 	gone    map[string]bool // what was removed to make place
-	groups  uint32          // how many group numbers have been given out
+	groups  []inode         // of files with several names, by group number less one
 	dead    int             // entries that were removed again
 }
 
@@ -42,6 +42,13 @@ type fact struct {
 	group  uint32 // not 0: the file's names, which have the same number
 	offset int64  // for the origin
 	flags  flags
+}
+
+// inode is what all names of a file share: the facts of the one put last.
+type inode struct {
+	mode    uint32
+	owner   owner
+	modTime time.Time
 }
 
 type flags uint8
@@ -120,13 +127,26 @@ func (d *draft) originOf(i int) origin {
 	return d.origins[d.facts[i].origin]
 }
 
+// copyUp makes e, which may be in the base only, an entry of the draft.
+func (d *draft) copyUp(e layer.Entry) (int32, error) {
+	if i, ok := d.at[e.Path]; ok {
+		return i, nil
+	}
+	if e.Type == layer.Regular {
+		e.Linkname = ""
+	}
+	o := viewOrigin{view: d.base, from: e.Path, to: e.Path}
+	return d.put(e, fact{origin: d.addOrigin(o)})
+}
+
 // group gives entry i a group, if it has none, and returns the facts that
 // another name of the same file has.
 func (d *draft) group(i int32) fact {
 	f := &d.facts[i]
 	if f.group == 0 {
-		d.groups++
-		f.group = d.groups
+		e := &d.entries[i]
+		d.groups = append(d.groups, inode{e.Mode, owner{e.UID, e.GID}, e.ModTime})
+		f.group = uint32(len(d.groups))
 	}
 	return fact{origin: f.origin, offset: f.offset, group: f.group}
 }
@@ -139,6 +159,9 @@ func (d *draft) put(e layer.Entry, f fact) (int32, error) {
 	}
 	if e.Type != layer.Regular {
 		e.Size = 0
+	}
+	if f.group != 0 {
+		d.groups[f.group-1] = inode{e.Mode, owner{e.UID, e.GID}, e.ModTime}
 	}
 	if i, ok := d.at[e.Path]; ok {
 		f.flags |= d.facts[i].flags & (fresh | opaque)
