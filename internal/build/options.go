@@ -49,6 +49,10 @@ type Options struct {
 	NoCache bool
 	// Engine is an engine's name, "" for the best that works here.
 	Engine string
+	// Container is what shows that kiln runs in a container, "" if nothing
+	// does. Only in one, or with Force, its own root filesystem may be used.
+	Container string
+	Force     bool
 	// Root is kiln's folder.
 	Root string
 	// InsecureRegistries are hosts that are spoken to in HTTP, or HTTPS

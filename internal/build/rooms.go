@@ -196,12 +196,42 @@ func (r *rooms) cache() solve.Cache {
 
 // Engine implements [solve.Engines].
 func (r *rooms) Engine(ctx context.Context) (rootfs.Engine, error) {
-	engine, report, err := engines.Select(ctx, engines.Options{Name: r.Options.Engine, Store: r.store})
+	engine, report, err := engines.Select(ctx, engines.Options{
+		Name: r.Options.Engine, Store: r.store,
+		Container: r.Container, Force: r.Force, Keep: r.keep(),
+	})
 	if err != nil {
 		return nil, err
 	}
 	r.Log.Debug("engine chosen", "engine", engine.Name(), "probes", report.String())
 	return engine, nil
+}
+
+// keep returns what the build still needs, as absolute paths, while kiln's own
+// root filesystem holds that of a stage.
+func (r *rooms) keep() []string {
+	paths := []string{r.store.Dir(), r.Options.Context, r.dockerfile.Path, r.IIDFile, r.MetadataFile}
+	paths = append(paths, r.CredentialFiles...)
+	for _, o := range r.Outputs {
+		paths = append(paths, o.Dest)
+	}
+	for _, s := range r.Secrets {
+		paths = append(paths, s.File)
+	}
+	for _, files := range r.SSH {
+		paths = append(paths, files...)
+	}
+	for name := range r.named {
+		paths = append(paths, r.Contexts[name])
+	}
+	var keep []string
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err == nil && path != "" && path != "-" {
+			keep = append(keep, abs)
+		}
+	}
+	return keep
 }
 
 // Source implements [solve.Views].

@@ -35,7 +35,7 @@ func newDoctorCommand(p Process) *cobra.Command {
 			if whyNot != nil {
 				fmt.Fprintf(cmd.OutOrStdout(), "user namespace: %v\n", whyNot)
 			}
-			return diagnose(cmd.Context(), cmd.OutOrStdout(), dir)
+			return diagnose(cmd.Context(), cmd.OutOrStdout(), dir, p.Container)
 		},
 	}
 	cmd.Flags().StringVar(&root, "root", "", "kiln's own `directory`, as in kiln build")
@@ -43,7 +43,7 @@ func newDoctorCommand(p Process) *cobra.Command {
 }
 
 // diagnose tries every engine, not only the first that works.
-func diagnose(ctx context.Context, w io.Writer, dir string) (err error) {
+func diagnose(ctx context.Context, w io.Writer, dir, container string) (err error) {
 	s, err := store.Open(dir)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func diagnose(ctx context.Context, w io.Writer, dir string) (err error) {
 	fmt.Fprintf(w, "kiln's folder: %s\n", s.Dir())
 	chosen := ""
 	for _, name := range engines.Names() {
-		_, report, err := engines.Select(ctx, engines.Options{Name: name, Store: s})
+		_, report, err := engines.Select(ctx, engines.Options{Name: name, Store: s, Container: container})
 		var none *engines.NoEngineError
 		if err != nil && !errors.As(err, &none) {
 			return err

@@ -29,7 +29,7 @@ type (
 // buildFailure is what build.Build returned, with what is needed to show it.
 type buildFailure struct {
 	err    error
-	source dockerfile
+	source dockerfileText
 	mask   *progress.Mask
 	json   bool
 }
@@ -175,7 +175,7 @@ const (
 
 // excerptOf shows lines start to end of the Dockerfile with two lines before
 // and after; "" if there is nothing to show.
-func excerptOf(source dockerfile, start, end int) string {
+func excerptOf(source dockerfileText, start, end int) string {
 	if start < 1 || source == nil {
 		return ""
 	}

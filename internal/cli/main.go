@@ -42,6 +42,8 @@ type Process struct {
 	// and returns its exit status; nil where it has them already. An error
 	// means that there is no such place.
 	Enter func() (status int, err error)
+	// Container is what shows that this is a container, "" if nothing does.
+	Container string
 }
 
 // Builder builds an image. It is build.Build.

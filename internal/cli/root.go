@@ -28,7 +28,7 @@ func newRootCommand(p Process, b Builder) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBuildCommand(p, b), newDoctorCommand(p), newVersionCommand())
+	root.AddCommand(newBuildCommand(p, b), newCheckCommand(p), newDoctorCommand(p), newVersionCommand())
 	return root
 }
 

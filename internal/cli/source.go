@@ -13,12 +13,12 @@ import (
 // Dockerfile, and keeps an archive sent by mistake out of the memory.
 const maxDockerfile = 16 << 20
 
-// dockerfile reads the Dockerfile again, for the lines that an error shows.
-type dockerfile func() ([]byte, error)
+// dockerfileText reads the Dockerfile again, for the lines that an error shows.
+type dockerfileText func() ([]byte, error)
 
 // keepDockerfile returns the Dockerfile of a build. One on stdin can be read
 // only once, so it is read here and handed on.
-func keepDockerfile(opts *build.Options) (dockerfile, error) {
+func keepDockerfile(opts *build.Options) (dockerfileText, error) {
 	if opts.Dockerfile != "-" {
 		path := dockerfilePath(opts)
 		return func() ([]byte, error) { return os.ReadFile(path) }, nil
