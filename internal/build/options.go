@@ -43,6 +43,9 @@ type Options struct {
 	Compression      string
 	CompressionLevel int
 
+	// Keep are paths that the caller needs during the build, or writes to after
+	// it: the engine inplace leaves them alone.
+	Keep []string
 	// DryRun prints the plan to Stdout and does nothing of it.
 	DryRun bool
 	// NoCache does every step again.

@@ -210,7 +210,8 @@ func (r *rooms) Engine(ctx context.Context) (rootfs.Engine, error) {
 // keep returns what the build still needs, as absolute paths, while kiln's own
 // root filesystem holds that of a stage.
 func (r *rooms) keep() []string {
-	paths := []string{r.store.Dir(), r.Options.Context, r.dockerfile.Path, r.IIDFile, r.MetadataFile}
+	paths := []string{r.store.Dir(), r.Options.Context, r.dockerfile.Path}
+	paths = append(paths, r.Keep...)
 	paths = append(paths, r.CredentialFiles...)
 	for _, o := range r.Outputs {
 		paths = append(paths, o.Dest)

@@ -104,7 +104,7 @@ func (f *buildFlags) groups() []flagGroup {
 	how := newFlagGroup("How it is built")
 	how.flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and what the cache has of it; run nothing")
 	how.flags.BoolVar(&f.noCache, "no-cache", false, "do every step again")
-	how.flags.StringVar(&f.engine, "engine", "", "`name` what RUN runs in: overlay, chroot, inplace (default the best that works here)")
+	how.flags.StringVar(&f.engine, "engine", "", "`name` what RUN runs in: overlay, chroot, inplace\n(default the best that works here)")
 	how.flags.StringVar(&f.root, "root", "", "`directory` kiln's own: layers, blobs, cache (default /var/lib/kiln for root,\nelse $XDG_DATA_HOME/kiln or ~/.local/share/kiln)")
 
 	shown := newFlagGroup("What is shown")

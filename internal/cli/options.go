@@ -24,6 +24,7 @@ func (f *buildFlags) options(p Process, dir string) (build.Options, error) {
 		Target: f.target, Platform: f.platform,
 		Tags: f.tags, Push: f.push,
 		Format: f.format, Compression: f.compression, CompressionLevel: f.level,
+		Keep:   []string{f.iidFile, f.metadataFile},
 		DryRun: f.dryRun, NoCache: f.noCache, Engine: f.engine, Container: p.Container,
 		InsecureRegistries: f.insecure,
 		CredentialFiles:    registry.CredentialFiles(p.getenv),
