@@ -283,17 +283,17 @@ func speaks(t *testing.T, c *testCase, output string) bool {
 var classes = map[string]*regexp.Regexp{
 	"syntax":      regexp.MustCompile(`(?i)parse|syntax|comes before|expecting|duplicate|checks failed|greater than|unknown|unexpected|unterminated|not allowed|isn't allowed|requires|must|missing|invalid|empty|no |bad|exactly|unsupported|without|can't|cannot`),
 	"missing":     regexp.MustCompile(`(?i)too many levels|not found|no such file|not exist|no match|matches nothing|missing|no file|not in`),
-	"conflict":    regexp.MustCompile(`(?i)director`),
+	"conflict":    regexp.MustCompile(`(?i)director|EOF|replace`),
 	"exit":        regexp.MustCompile(`(?i)exit (code|status)|exited|status \d+|signal|killed`),
 	"user":        regexp.MustCompile(`(?i)user|group|passwd|uid`),
 	"stage":       regexp.MustCompile(`(?i)stage|target|image|cycl|circular|itself`),
-	"base":        regexp.MustCompile(`(?i)not found|no such|unknown|manifest|does not exist|platform|pull|image|refused`),
+	"base":        regexp.MustCompile(`(?i)does not contain|not found|no such|unknown|manifest|does not exist|platform|pull|image|refused`),
 	"variable":    regexp.MustCompile(`(?i)substitution|variable|set|expan|modifier|required|must`),
-	"value":       regexp.MustCompile(`(?i)invalid|not a|must|unknown|malformed|bad|out of range|empty|octal|not valid|blank`),
+	"value":       regexp.MustCompile(`(?i)leads out|breakout|outside|invalid|not a|must|unknown|malformed|bad|out of range|empty|octal|not valid|blank`),
 	"checksum":    regexp.MustCompile(`(?i)checksum|digest`),
 	"secret":      regexp.MustCompile(`(?i)secret`),
 	"ssh":         regexp.MustCompile(`(?i)ssh|agent`),
-	"unsupported": regexp.MustCompile(`(?i)not support|cannot|needs|requires|not allowed|refus`),
+	"unsupported": regexp.MustCompile(`(?i)does not|not support|cannot|needs|requires|not allowed|refus`),
 	"fetch":       regexp.MustCompile(`(?i)404|not found|status|fetch|download|get `),
 }
 

@@ -193,6 +193,7 @@ func TestModernise(t *testing.T) {
 		`	empty "HEALTHCHECK &{[\"CMD-SHELL\" \"a b\"] \"5m0s\" \"3s\" \"0s\" '\\x03'}"`,
 		"\tempty ARG a",
 		"\tlayer COPY a b # buildkit",
+		"layer 1",
 		"\td 0755 0:0 - m",
 		"\td 0755 0:0 - other/m",
 	}, "\n"))
@@ -201,6 +202,7 @@ func TestModernise(t *testing.T) {
 		"\tempty HEALTHCHECK {Test:[CMD-SHELL a b] Interval:5m0s Timeout:3s StartPeriod:0s StartInterval:0s Retries:3}",
 		"\tempty ARG a=1",
 		"\tlayer COPY --chown=2 --chmod=1 a b # buildkit",
+		"layer 1",
 		"\td 0755 0:0 - other/m",
 	}, "\n")
 	if diff := cmp.Diff(want, got); diff != "" {

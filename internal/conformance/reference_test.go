@@ -88,8 +88,8 @@ func (c *testCase) isStub(line string) bool {
 
 // historyLine splits a line of the history.
 func historyLine(line string) (kind, text string, is bool) {
-	kind, text, is = strings.Cut(strings.TrimPrefix(line, "\t"), " ")
-	if !is || kind != "layer" && kind != "empty" {
+	kind, text, _ = strings.Cut(strings.TrimPrefix(line, "\t"), " ")
+	if line == "" || line[0] != '\t' || kind != "layer" && kind != "empty" {
 		return "", "", false
 	}
 	if unquoted, err := strconv.Unquote(text); err == nil {
