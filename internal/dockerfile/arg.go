@@ -19,7 +19,7 @@ func (w *walker) argument(cmd *instruction, c *instructions.ArgCommand) error {
 		if has && !isForFrontend(a.Key) {
 			w.env = w.env.with(a.Key, value)
 		}
-		w.args = append(w.args, arg{a.Key, value})
+		w.args = w.args.put(a.Key, value)
 		line := a.Key
 		if has {
 			line += "=" + value

@@ -121,11 +121,14 @@ func (r *resolver) imageError(u use, err error) error {
 		return e.hint("stage %s is defined below; a stage can start only from one above it", later.name)
 	}
 	if match := nearest(u.ref, r.stageNames()); match != "" {
-		return e.hint("there is no stage of that name; did you mean stage %s?", match)
+		return e.hint("no stage has that name; did you mean %s?", match)
 	}
 	var known interface{ Hint() string }
 	if errors.As(err, &known) && known.Hint() != "" {
 		return e.hint("%s", known.Hint())
+	}
+	if match := nearest(u.ref, []string{"alpine", "busybox", "centos", "debian", "fedora", "golang", "ubuntu"}); match != "" {
+		return e.hint("did you mean %s?", match)
 	}
 	return e
 }

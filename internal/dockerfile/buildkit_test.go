@@ -17,10 +17,12 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/google/go-cmp/cmp"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/tools/txtar"
 
 	"github.com/kiln-build/kiln/internal/dockerfile"
+	"github.com/kiln-build/kiln/internal/layer"
 	"github.com/kiln-build/kiln/internal/plan"
 )
 
@@ -122,7 +124,8 @@ func (b bases) Resolve(_ context.Context, ref string, _ ocispec.Platform) (*plan
 	case !ok:
 		config = b["base"]
 	}
-	return &plan.Image{Ref: ref, Name: ref, Config: &config}, nil
+	only := layer.Remote(ocispec.Descriptor{}, digest.FromString(ref), nil, nil)
+	return &plan.Image{Ref: ref, Name: ref, Config: &config, Layers: []*layer.Layer{only}}, nil
 }
 
 // parseConfig reads the image lines of a record.

@@ -55,10 +55,13 @@ func baseConfig(c *image) *image {
 
 // parseEnv reads the variables of a config.
 func parseEnv(list []string) env {
-	var e env
+	e := make(env, 0, len(list))
 	for _, entry := range list {
 		key, value, _ := strings.Cut(entry, "=")
-		e = e.with(key, value)
+		if _, again := e.Get(key); again {
+			e = e.without(key)
+		}
+		e = append(e, variable{key, value})
 	}
 	return e
 }

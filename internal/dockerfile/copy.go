@@ -49,12 +49,12 @@ func (w *walker) add(cmd *instruction, c *instructions.AddCommand) error {
 // copyFiles does what COPY and ADD have in common.
 func (w *walker) copyFiles(cmd *instruction, op *plan.Copy, files instructions.SourcesAndDest) error {
 	name := strings.ToUpper(cmd.Name())
-	fail := func(err error) error { return w.file.wrap(cmd.Location(), fmt.Errorf("%s: %w", name, err)) }
 	if err := checkChown(op); err != nil {
-		return fail(err)
+		return w.file.fail(cmd.Location(), "%s --chown=%s: %v", name, op.Chown, err)
 	}
 	if err := checkChmod(op.Chmod); err != nil {
-		return fail(err)
+		return w.file.fail(cmd.Location(), "%s --chmod=%s: %v", name, op.Chmod, err).
+			hint("a mode is octal, as 755, or symbolic, as u=rwX,go=rX")
 	}
 	// BuildKit does not link what it changes the mode of.
 	op.Link = op.Link && op.Chmod == ""
@@ -71,7 +71,7 @@ func (w *walker) copyFiles(cmd *instruction, op *plan.Copy, files instructions.S
 	}
 	for _, doc := range files.SourceContents {
 		if strings.Contains(doc.Path, "/") || doc.Path == "." || doc.Path == ".." {
-			return fail(fmt.Errorf("%q cannot be the name of a file", doc.Path))
+			return w.file.fail(cmd.Location(), "%s: %q cannot be the name of a file", name, doc.Path)
 		}
 		op.Sources = append(op.Sources, plan.Source{Inline: &plan.InlineFile{Name: doc.Path, Content: []byte(doc.Data)}})
 	}
@@ -165,7 +165,7 @@ func checkChown(op *plan.Copy) error {
 	if isID(user) && (group == "" || isID(group)) {
 		return nil
 	}
-	return fmt.Errorf("--chown=%s: with --link, which does not see the image, user and group have to be numbers", op.Chown)
+	return errors.New("with --link, which does not see the image, user and group have to be numbers")
 }
 
 func isID(s string) bool {
@@ -180,16 +180,16 @@ func checkChmod(s string) error {
 	}
 	if n, err := strconv.ParseUint(s, 8, 32); err == nil {
 		if n > 0o7777 {
-			return fmt.Errorf("--chmod=%s: an octal mode is between 0 and 07777", s)
+			return errors.New("an octal mode is between 0 and 07777")
 		}
 		return nil
 	}
 	if _, err := mode.Parse(s); err != nil {
 		var number *strconv.NumError
 		if errors.As(err, &number) {
-			return fmt.Errorf("--chmod=%s: an octal mode is between 0 and 07777", s)
+			return errors.New("an octal mode is between 0 and 07777")
 		}
-		return fmt.Errorf("--chmod=%s: %w", s, err)
+		return err
 	}
 	return nil
 }

@@ -14,6 +14,15 @@ func (e env) with(key, value string) env {
 	return append(e.without(key), variable{key, value})
 }
 
+// withAll returns e with all of others set, in their order.
+func (e env) withAll(others env) env {
+	kept := slices.DeleteFunc(slices.Clone(e), func(v variable) bool {
+		_, replaced := others.Get(v.key)
+		return replaced
+	})
+	return append(kept, others...)
+}
+
 // without returns e without key.
 func (e env) without(key string) env {
 	other := make(env, 0, len(e)+1)

@@ -3,6 +3,8 @@ package dockerfile
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
@@ -19,6 +21,9 @@ type Error struct {
 	Advice string
 	// Lines are those of the Dockerfile at At.
 	Lines []string
+	// Line and Column are where the word stands that is wrong, counted from 1,
+	// in bytes; 0 if that is not known.
+	Line, Column int
 	// Err is the cause, nil where Problem says it all.
 	Err error
 }
@@ -68,6 +73,7 @@ func (f *File) failAt(start, end int, format string, args ...any) *Error {
 	e := &Error{At: plan.Location{File: f.Name, Start: start, End: end}, Problem: fmt.Sprintf(format, args...)}
 	if start > 0 {
 		e.Lines = f.Lines(start, end)
+		e.Line, e.Column = f.point(e.At, e.Problem)
 	}
 	return e
 }
@@ -97,6 +103,22 @@ func (f *File) location(ranges []parser.Range) plan.Location {
 	return at
 }
 
+// quoted matches what a message has in quotes, and what it names behind a colon.
+var quoted = regexp.MustCompile(`"([^"]+)"|'([^']+)'|: ([^ :]+)$`)
+
+// point finds the first word that a message quotes in the lines at a place.
+func (f *File) point(at plan.Location, message string) (line, column int) {
+	for _, found := range quoted.FindAllStringSubmatch(message, -1) {
+		word := found[1] + found[2] + found[3]
+		for i, text := range f.Lines(at.Start, at.End) {
+			if column := strings.Index(text, word); column >= 0 {
+				return at.Start + i, column + 1
+			}
+		}
+	}
+	return 0, 0
+}
+
 // message is the text of an error without what this package says itself: the
 // place and a suggestion.
 func message(err error) string {
@@ -104,7 +126,9 @@ func message(err error) string {
 	if errors.As(err, &located) {
 		err = located.Unwrap()
 	}
-	return withoutSuggestion(err.Error())
+	text := withoutSuggestion(err.Error())
+	// BuildKit's word for a brace that is not closed.
+	return strings.ReplaceAll(text, "unsupported modifier (\uFFFD) in substitution", "} is missing")
 }
 
 // syntaxError turns an error of BuildKit's parser into one of this package.
@@ -114,6 +138,7 @@ func (f *File) syntaxError(err error) error {
 		return f.fail(nil, "%s", message(err))
 	}
 	e := f.fail(located.Locations[0], "%s", message(err))
+	e.Advice = advise(e.Problem)
 	switch e.Problem {
 	case "file with no instructions":
 		return f.fail(nil, "the Dockerfile has no instructions").hint("a Dockerfile starts with FROM; -f names another file")

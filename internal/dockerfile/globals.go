@@ -23,8 +23,28 @@ func (r *resolver) setGlobals(declarations []instructions.Stage, commands []inst
 			r.declared = append(r.declared, arg.Key)
 		}
 	}
+	r.argLines = argLines(declarations)
 	r.globals = globals
 	return r.setEpoch(commands)
+}
+
+// argLines returns where stages declare ARGs: the first line for each.
+func argLines(declarations []instructions.Stage) map[string]int {
+	lines := make(map[string]int)
+	for _, d := range declarations {
+		for _, cmd := range d.Commands {
+			c, isArg := cmd.(*instructions.ArgCommand)
+			if !isArg {
+				continue
+			}
+			for _, a := range c.Args {
+				if lines[a.Key] == 0 {
+					lines[a.Key] = c.Location()[0].Start.Line
+				}
+			}
+		}
+	}
+	return lines
 }
 
 // platformArgs returns the ARGs that are there without being declared, in the

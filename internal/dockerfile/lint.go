@@ -147,12 +147,15 @@ func (r *resolver) lintPlatform(u use, found *plan.Image) {
 // lintUndefined finds variables that are neither ENV nor ARG.
 func (w *walker) lintUndefined(cmd *instruction, unmatched map[string]struct{}) {
 	for _, name := range sortedKeys(unmatched) {
-		declared := slices.ContainsFunc(w.args, func(a arg) bool { return a.key == name })
-		if declared || isForFrontend(name) {
+		if _, declared := w.args.Get(name); declared || isForFrontend(name) {
 			continue
 		}
 		match, _ := suggest.Search(name, w.env.Keys(), true)
-		w.lint.Run(&linter.RuleUndefinedVar, cmd.Location(), linter.RuleUndefinedVar.Format(name, match))
+		message := linter.RuleUndefinedVar.Format(name, match)
+		if _, global := w.globals.Get(name); global || slices.Contains(w.declared, name) {
+			w.hints[message] = "a stage sees an ARG from above the first FROM only if it declares it again: ARG " + name
+		}
+		w.lint.Run(&linter.RuleUndefinedVar, cmd.Location(), message)
 	}
 }
 

@@ -64,8 +64,15 @@ func (w *walker) volume(cmd *instruction, c *instructions.VolumeCommand) error {
 // stopSignal does STOPSIGNAL.
 func (w *walker) stopSignal(cmd *instruction, c *instructions.StopSignalCommand) error {
 	if _, err := signal.ParseSignal(c.Signal); err != nil {
-		return w.file.fail(c.Location(), "STOPSIGNAL %s: there is no such signal", c.Signal).
-			hint("a signal is a name such as SIGTERM, or a number")
+		e := w.file.fail(c.Location(), "STOPSIGNAL %s: there is no such signal", c.Signal)
+		var names []string
+		for name := range signal.SignalMap {
+			names = append(names, "SIG"+name)
+		}
+		if match := nearest(c.Signal, names); match != "" {
+			return e.hint("did you mean %s?", match)
+		}
+		return e.hint("a signal is a name such as SIGTERM, or a number")
 	}
 	return w.set(cmd, "STOPSIGNAL "+c.Signal, func(config *image) { config.Config.StopSignal = c.Signal })
 }

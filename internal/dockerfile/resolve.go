@@ -62,6 +62,7 @@ func Resolve(ctx context.Context, f *File, opts Options) (*plan.Plan, []Warning,
 		return nil, nil, err
 	}
 	r := newResolver(f, opts, lint)
+	r.hints = report.hints
 	p, err := r.resolve(ctx)
 	if err == nil {
 		err = report.err()
@@ -84,6 +85,8 @@ type resolver struct {
 	opts Options
 	lint *linter.Linter
 	lex  *shell.Lex
+	// hints says what is to be done about a warning, by its message.
+	hints map[string]string
 
 	buildArgs      map[string]string
 	targetPlatform ocispec.Platform  // what to build for
@@ -91,6 +94,7 @@ type resolver struct {
 	contexts       map[string]string // the names of named contexts, as looked up
 	globals        env               // what FROM sees: platform ARGs and those before the first FROM
 	declared       []string          // the ARGs before the first FROM
+	argLines       map[string]int    // where ARGs of stages are first declared
 	epoch          epoch
 
 	stages []*stage // in the order of the file

@@ -118,17 +118,16 @@ func (w *walker) setEnv(op *plan.Run) {
 // runHistory is what the history says of a RUN: the ARGs, their number first,
 // and the command.
 func (w *walker) runHistory(args []string) string {
-	var values env
+	var words []string
+	if len(w.args) > 0 {
+		words = append(words, fmt.Sprintf("|%d", len(w.args)))
+	}
 	for _, a := range w.args {
 		value, has := w.env.Get(a.key)
 		if !has {
 			value = a.value
 		}
-		values = values.put(a.key, value)
-	}
-	var words []string
-	if len(values) > 0 {
-		words = append([]string{fmt.Sprintf("|%d", len(values))}, values.list()...)
+		words = append(words, a.key+"="+value)
 	}
 	return strings.Join(append(words, args...), " ")
 }

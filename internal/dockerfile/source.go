@@ -73,7 +73,7 @@ func (r *resolver) copySource(c *instructions.CopyCommand) (*source, error) {
 	from := &source{name: c.From, at: c.Location(), stage: r.stage(c.From, len(r.stages))}
 	if _, err := strconv.Atoi(c.From); err == nil && from.stage == nil {
 		return nil, r.file.fail(c.Location(), "COPY --from=%s: there is no stage with that number", c.From).
-			hint("the stages have the numbers 0 to %d", len(r.stages)-1)
+			hint("the last stage has the number %d", len(r.stages)-1)
 	}
 	return from, nil
 }

@@ -1,13 +1,10 @@
 package dockerfile
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/moby/buildkit/frontend/dockerfile/command"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/buildkit/util/suggest"
 )
 
 // suggestion is what BuildKit puts behind messages. Of several equally good
@@ -17,117 +14,53 @@ var suggestion = regexp.MustCompile(` \(did you mean [^()]*\?\)`)
 func withoutSuggestion(text string) string { return suggestion.ReplaceAllString(text, "") }
 
 // nearest returns the option that is meant by a misspelt word, "" if none is
-// near.
+// near: at most two letters off, and of a short word one.
 func nearest(word string, options []string) string {
+	best, bestDistance := "", min(2, max(1, len(word)/2))+1
 	options = slices.Clone(options)
-	slices.Sort(options)
+	slices.SortFunc(options, func(a, b string) int {
+		// Of two that are equally near, the one with the same beginning is meant.
+		return cmp.Or(-cmp.Compare(common(word, a), common(word, b)), cmp.Compare(a, b))
+	})
 	for _, o := range options {
-		if strings.EqualFold(o, word) {
-			return o
+		d := distance(strings.ToLower(word), strings.ToLower(o))
+		if d < bestDistance && d < len(word) {
+			best, bestDistance = o, d
 		}
 	}
-	match, _ := suggest.Search(word, options, false)
-	for _, o := range options {
-		if strings.EqualFold(o, match) {
-			return o
-		}
+	return best
+}
+
+// common counts the letters that two words begin with.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && strings.EqualFold(a[n:n+1], b[n:n+1]) {
+		n++
 	}
-	return ""
+	return n
 }
 
-// flags lists the flags of the instructions that have some.
-var flags = map[string][]string{
-	command.Add:         {"checksum", "chmod", "chown", "exclude", "keep-git-dir", "link", "unpack"},
-	command.Copy:        {"chmod", "chown", "exclude", "from", "link", "parents"},
-	command.From:        {"platform"},
-	command.Healthcheck: {"interval", "retries", "start-interval", "start-period", "timeout"},
-	command.Run:         {"device", "mount", "network", "security"},
-}
-
-// mountKeys lists the keys of RUN --mount.
-var mountKeys = []string{
-	"destination", "dst", "env", "from", "gid", "id", "mode", "readonly", "readwrite", "required", "ro", "rw",
-	"sharing", "size", "source", "src", "target", "type", "uid",
-}
-
-// messages of BuildKit that say which word is wrong.
-var (
-	unknownFlag     = regexp.MustCompile(`^unknown flag: --(.*)$`)
-	unknownMountKey = regexp.MustCompile(`^unexpected key '([^']*)' in '`)
-	unknownMount    = regexp.MustCompile(`^unsupported mount type "(.*)"$`)
-	unknownSharing  = regexp.MustCompile(`^unsupported sharing value "(.*)"$`)
-)
-
-// instructionError turns what BuildKit says of an instruction into an error
-// that says what to do.
-func (f *File) instructionError(node *parser.Node, err error) *Error {
-	return f.fail(node.Location(), "%s", message(err)).hint("%s", f.advise(node, message(err)))
-}
-
-// advise returns what to do about a message of BuildKit, "" if nothing is known.
-func (f *File) advise(node *parser.Node, problem string) string {
-	name := strings.ToLower(node.Value)
-	switch {
-	case isUnknown(name):
-		return adviseInstruction(node.Value)
-	case unknownFlag.MatchString(problem):
-		return adviseFlag(name, unknownFlag.FindStringSubmatch(problem)[1])
-	case strings.HasSuffix(problem, "requires the arguments to be in JSON form") && strings.Contains(node.Original, "['"):
-		return "JSON takes double quotes, not single ones"
-	case strings.HasSuffix(problem, "requires the arguments to be in JSON form"):
-		return `write it as ["program", "argument"]`
-	case strings.HasPrefix(problem, "FROM requires either one or three arguments"):
-		return "write FROM image, or FROM image AS name"
-	case strings.HasPrefix(problem, "invalid name for build stage"):
-		return "a stage's name starts with a letter and has only letters, digits, and the characters - _ ."
+// distance counts the letters that have to be added, left out, exchanged or
+// swapped with their neighbour to make a into b.
+func distance(a, b string) int {
+	before, last := []int(nil), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
-	return adviseMount(problem)
-}
-
-func isUnknown(name string) bool {
-	_, known := command.Commands[name]
-	return !known
-}
-
-func adviseInstruction(word string) string {
-	var names []string
-	for name := range command.Commands {
-		names = append(names, strings.ToUpper(name))
-	}
-	if match := nearest(word, names); match != "" {
-		return "did you mean " + match + "?"
-	}
-	return "an instruction that goes on in the next line ends in \\"
-}
-
-func adviseFlag(instruction, flag string) string {
-	known := flags[instruction]
-	if match := nearest(flag, known); match != "" {
-		return "did you mean --" + match + "?"
-	}
-	if len(known) == 0 {
-		return strings.ToUpper(instruction) + " has no flags"
-	}
-	return strings.ToUpper(instruction) + " has the flags --" + strings.Join(known, ", --")
-}
-
-// adviseMount returns what to do about a message on a RUN --mount.
-func adviseMount(problem string) string {
-	for _, c := range []struct {
-		message *regexp.Regexp
-		options []string
-		what    string
-	}{
-		{unknownMountKey, mountKeys, "the keys are"},
-		{unknownMount, []string{"bind", "cache", "secret", "ssh", "tmpfs"}, "the types are"},
-		{unknownSharing, []string{"locked", "private", "shared"}, "it is one of"},
-	} {
-		if found := c.message.FindStringSubmatch(problem); found != nil {
-			if match := nearest(found[1], c.options); match != "" {
-				return "did you mean " + match + "?"
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			other := 1
+			if a[i-1] == b[j-1] {
+				other = 0
 			}
-			return c.what + " " + strings.Join(c.options, ", ")
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+other)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return ""
+	return last[len(b)]
 }

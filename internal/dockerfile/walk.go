@@ -1,7 +1,7 @@
 package dockerfile
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -19,16 +19,14 @@ type state struct {
 	config *image
 	// env is what RUN and expansions see: the config's variables and the ARGs.
 	env env
-	// args are the ARGs declared so far.
-	args []arg
+	// args are the ARGs declared so far, each with the last value it was declared
+	// with, "" for none.
+	args env
 	// platform is what the stage builds for.
 	platform ocispec.Platform
 	// workdirSet is set once there was a WORKDIR, in the stage or its base.
 	workdirSet bool
 }
-
-// arg is a declared ARG; it may have no value.
-type arg struct{ key, value string }
 
 // walker goes through the instructions of one stage.
 type walker struct {
@@ -68,7 +66,6 @@ func (w *walker) start() {
 	switch {
 	case s.base != nil:
 		w.state = s.base.state
-		w.args = slices.Clip(w.args)
 		base.Stage = s.base.plan
 		w.config = baseConfig(w.config)
 	case s.image != nil:
@@ -88,9 +85,7 @@ func (w *walker) start() {
 	}
 	// What ENV says wins over an ARG of the base with the same name, whichever
 	// came last there.
-	for _, v := range parseEnv(w.config.Config.Env) {
-		w.env = w.env.with(v.key, v.value)
-	}
+	w.env = w.env.withAll(parseEnv(w.config.Config.Env))
 	if dir := w.config.Config.WorkingDir; dir != "" {
 		w.config = edit(w.config, func(c *image) { c.Config.WorkingDir = joinDir(dir, dir) })
 	}
@@ -195,7 +190,7 @@ func (w *walker) expander(cmd *instruction, lex *shell.Lex) instructions.SingleW
 
 // failExpansion says what is wrong with the words of an instruction.
 func (w *walker) failExpansion(cmd *instruction, err error) error {
-	return w.file.fail(cmd.Location(), "%s", message(err)).hint("%s", adviseMount(message(err)))
+	return w.file.fail(cmd.Location(), "%s", message(err)).hint("%s", advise(message(err)))
 }
 
 // step adds an instruction to the stage, with the config as it now is. history
@@ -222,22 +217,18 @@ func (w *walker) set(cmd *instruction, history string, change func(*image)) erro
 	return w.step(cmd, plan.Meta{}, history)
 }
 
-// text is an instruction as it is shown while it is done: expanded, its name in
-// upper case.
+// text is an instruction as it is shown: its name in upper case, variables
+// expanded where they will be.
 func (w *walker) text(cmd *instruction, more string) string {
 	source := cmd.Name()
-	if s, ok := cmd.Command.(interface{ String() string }); ok {
+	if s, ok := cmd.Command.(fmt.Stringer); ok {
 		source = s.String()
 	}
-	lex := w.lex
-	if _, isRun := cmd.Command.(*instructions.RunCommand); isRun {
-		// What the shell expands stays as it is, but for what is known.
-		lex = shell.NewLex(w.file.escape)
-		lex.RawQuotes, lex.RawEscapes, lex.SkipUnsetEnv = true, true, true
-	}
 	source += more
-	if expanded, _, err := lex.ProcessWord(source, w.before); err == nil {
-		source = expanded
+	if lex := w.shownBy(cmd); lex != nil {
+		if expanded, _, err := lex.ProcessWord(source, w.before); err == nil {
+			source = expanded
+		}
 	}
 	name, rest, found := strings.Cut(source, " ")
 	text := strings.ToUpper(name)
@@ -248,4 +239,20 @@ func (w *walker) text(cmd *instruction, more string) string {
 		text = "ONBUILD " + text
 	}
 	return text
+}
+
+// shownBy returns what expands an instruction for being shown, nil for those
+// that are not expanded. Of a RUN the shell expands most; what is known is shown
+// all the same, as in BuildKit.
+func (w *walker) shownBy(cmd *instruction) *shell.Lex {
+	switch cmd.Command.(type) {
+	case *instructions.CopyCommand, *instructions.AddCommand, *instructions.WorkdirCommand:
+		return w.lex
+	case *instructions.CmdCommand, *instructions.EntrypointCommand, *instructions.HealthCheckCommand,
+		*instructions.MaintainerCommand, *instructions.OnbuildCommand, *instructions.ShellCommand:
+		return nil
+	}
+	lex := shell.NewLex(w.file.escape)
+	lex.RawQuotes, lex.RawEscapes, lex.SkipUnsetEnv = true, true, true
+	return lex
 }

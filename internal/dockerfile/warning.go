@@ -21,6 +21,9 @@ type Warning struct {
 	URL string
 	// At is the instruction.
 	At plan.Location
+	// Line and Column are where the word stands that is wrong, counted from 1,
+	// in bytes; 0 if that is not known.
+	Line, Column int
 	// Hint says what to do, "" where Message does.
 	Hint string
 }
@@ -29,6 +32,8 @@ type Warning struct {
 type report struct {
 	file     *File
 	warnings []Warning
+	// hints says what to do, by message. It is filled before a check is run.
+	hints map[string]string
 	// fatal makes warnings an error.
 	fatal bool
 }
@@ -40,7 +45,7 @@ func newReport(f *File, check string) (*report, *linter.Linter, error) {
 	if err != nil {
 		return nil, nil, f.fail(nil, "read check options %q", check).because(err)
 	}
-	r := &report{file: f, fatal: config.ReturnAsError}
+	r := &report{file: f, hints: make(map[string]string), fatal: config.ReturnAsError}
 	config.Warn = r.add
 	return r, linter.New(config), nil
 }
@@ -48,7 +53,8 @@ func newReport(f *File, check string) (*report, *linter.Linter, error) {
 // add is called by the linter. Several words of an instruction may give the same
 // warning: it is one.
 func (r *report) add(rule, description, url, message string, at []parser.Range) {
-	w := Warning{Rule: rule, Description: description, URL: url, Message: message, At: r.file.location(at)}
+	w := Warning{Rule: rule, Description: description, URL: url, Message: message, At: r.file.location(at), Hint: r.hints[message]}
+	w.Line, w.Column = r.file.point(w.At, message)
 	if !slices.Contains(r.warnings, w) {
 		r.warnings = append(r.warnings, w)
 	}
