@@ -34,11 +34,9 @@ func (s *setup) execute() (*exit, error) {
 	if failed != nil {
 		return failed, nil
 	}
-	// So that the user can open /dev/stdout again; a terminal or a file that
-	// is not ours to give stays as it is.
-	_ = unix.Fchown(1, int(who.uid), int(who.gid))
-	_ = unix.Fchown(2, int(who.uid), int(who.gid))
-
+	if err := giveOutput(who); err != nil {
+		return nil, err
+	}
 	pid, err := s.launch(path, env, who)
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -48,6 +46,24 @@ func (s *setup) execute() (*exit, error) {
 		return nil, err
 	}
 	return reap(pid)
+}
+
+// giveOutput makes the pipes of stdout and stderr the user's, who could not open
+// /dev/stdout otherwise. A terminal or a file is not ours to give.
+func giveOutput(who account) error {
+	for fd := 1; fd <= 2; fd++ {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return fmt.Errorf("stat output: %w", err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			continue
+		}
+		if err := unix.Fchown(fd, int(who.uid), int(who.gid)); err != nil && !isRefused(err) {
+			return fmt.Errorf("give output to user: %w", err)
+		}
+	}
+	return nil
 }
 
 // enterDir makes dir, if need be, and the working directory.

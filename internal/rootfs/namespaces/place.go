@@ -105,9 +105,8 @@ func (s *setup) clear() error {
 		if len(p.made) == 0 {
 			continue
 		}
-		// A process with the right to may have unmounted it itself.
-		if err := unix.Unmount(p.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("unmount %s: %w", p.path, err)
+		if err := unmountAll(p.path); err != nil {
+			return err
 		}
 		for _, made := range slices.Backward(p.made) {
 			if err := removeMade(made); err != nil {
@@ -116,6 +115,20 @@ func (s *setup) clear() error {
 		}
 	}
 	return nil
+}
+
+// unmountAll takes away all that is mounted on path. A process with the right
+// to may have done so itself.
+func unmountAll(path string) error {
+	for {
+		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("unmount %s: %w", path, err)
+		}
+	}
 }
 
 // removeMade removes an empty file or directory.

@@ -21,6 +21,7 @@ func testMounts(t *testing.T, newEngine NewEngine) {
 		{"tmpfs", testTmpfs},
 		{"layers", testLayerMounts},
 		{"one on another", testNestedMounts},
+		{"two in the same place", testSamePlace},
 		{"place with content", testCoveredPlace},
 		{"what is missing", testMissingSource},
 	} {
@@ -122,6 +123,16 @@ func testNestedMounts(t *testing.T, b *Bench) {
 	}
 	if left, err := os.ReadDir(outer); err != nil || len(left) != 0 {
 		t.Errorf("the outer directory holds %v, %v afterwards", left, err)
+	}
+	r.Changes()
+}
+
+func testSamePlace(t *testing.T, b *Bench) {
+	r := b.Open()
+	first, second := t.TempDir(), t.TempDir()
+	r.Do(`touch /p/f`, hostPath("/p", first, false), hostPath("/p", second, false))
+	if _, err := os.Stat(filepath.Join(second, "f")); err != nil {
+		t.Error(err)
 	}
 	r.Changes()
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kiln-build/kiln/internal/proc"
 )
 
@@ -132,6 +134,11 @@ func testWorkingDir(t *testing.T, r *Root) {
 }
 
 func testDescriptors(t *testing.T, r *Root) {
+	inherited, err := unix.Open("/", unix.O_RDONLY, 0) // without O_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(inherited)
 	r.Shows("0 1 2 3", `echo $(ls /proc/self/fd)`) // 3 is that of ls
 	r.Shows("0022", `umask`)
 	r.Shows("/dev/null", `readlink /proc/self/fd/0`)
