@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/kiln-build/kiln/internal/cli"
+	"github.com/kiln-build/kiln/internal/rootfs/inplace"
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
 	"github.com/kiln-build/kiln/internal/rootfs/userns"
 )
@@ -40,6 +41,7 @@ func run() int {
 	p := cli.Process{
 		Args: os.Args, Env: os.Environ(), UID: userns.Outside(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Container: inplace.Container("/", os.Getenv),
 	}
 	if userns.Needed() {
 		p.Enter = userns.Enter

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kiln-build/kiln/internal/rootfs"
 	"github.com/kiln-build/kiln/internal/rootfs/dir"
+	"github.com/kiln-build/kiln/internal/rootfs/inplace"
 	"github.com/kiln-build/kiln/internal/rootfs/namespaces"
 	"github.com/kiln-build/kiln/internal/rootfs/overlay"
 )
@@ -25,6 +26,13 @@ type Options struct {
 	Name string
 	// Store is needed.
 	Store Store
+	// Container is what shows that kiln runs in a container, whose own root
+	// filesystem may be taken apart where there is no other place to run
+	// anything in; "" is that it does not. Force says that it may be anyway.
+	Container string
+	Force     bool
+	// Keep are absolute paths that stay where they are then.
+	Keep []string
 }
 
 // engine is one that can be chosen.
@@ -55,8 +63,30 @@ func all() []engine {
 			make: func(c *candidates) rootfs.Engine {
 				return dir.New(dir.Options{Store: c.store, Isolation: c.isolation, Unpack: c.host.unpackOptions()})
 			},
+		}, {
+			name:  inplace.Name,
+			probe: probeInPlace,
+			make: func(c *candidates) rootfs.Engine {
+				return inplace.New(inplace.Options{
+					Store: c.store, Runner: c.isolation, Keep: c.keep, Unpack: c.host.unpackOptions(),
+				})
+			},
 		},
 	}
+}
+
+// probeInPlace decides whether kiln's own root filesystem may be taken apart.
+// That is not tried out.
+func probeInPlace(_ context.Context, c *candidates, _ string) ([]string, error) {
+	switch {
+	case c.container == "" && !c.force:
+		return nil, errors.New(inplace.NotInContainer)
+	case os.Geteuid() != 0 || c.host.singleID:
+		return nil, errors.New("the container's files can only be moved by root: run the container as user 0")
+	case c.container == "":
+		return []string{"the root filesystem of this machine is taken apart, as --force says"}, nil
+	}
+	return []string{"kiln is in a container (" + c.container + "); its own root filesystem is used"}, nil
 }
 
 // Names returns the names of all engines, the best first.
@@ -73,6 +103,9 @@ type candidates struct {
 	store     Store
 	isolation *namespaces.Isolation
 	host      host
+	container string
+	force     bool
+	keep      []string
 }
 
 // Select returns the first engine that works here, or the one that o names if
@@ -90,7 +123,10 @@ func Select(ctx context.Context, o Options) (rootfs.Engine, Report, error) {
 	if len(wanted) == 0 {
 		return nil, Report{}, fmt.Errorf("select engine: there is none named %q; there are %s", o.Name, strings.Join(Names(), ", "))
 	}
-	c := &candidates{store: o.Store, isolation: namespaces.New(o.Store)}
+	c := &candidates{
+		store: o.Store, isolation: namespaces.New(o.Store),
+		container: o.Container, force: o.Force, keep: o.Keep,
+	}
 	var err error
 	if c.host, err = lookAtHost(o.Store); err != nil {
 		return nil, Report{}, fmt.Errorf("select engine: %w", err)
