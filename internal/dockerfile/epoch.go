@@ -13,9 +13,6 @@ import (
 // (https://reproducible-builds.org/specs/source-date-epoch/).
 const epochArg = "SOURCE_DATE_EPOCH"
 
-// epoch is what SOURCE_DATE_EPOCH says.
-type epoch struct{ time *time.Time }
-
 // setEpoch reads SOURCE_DATE_EPOCH, given as a build argument or declared with a
 // value before the first FROM. Empty is as if it were not there.
 func (r *resolver) setEpoch(commands []instructions.ArgCommand) error {
@@ -42,6 +39,6 @@ func (r *resolver) setEpoch(commands []instructions.ArgCommand) error {
 			hint("kiln does not read the time of a stage or a context")
 	}
 	t := time.Unix(seconds, 0).UTC()
-	r.epoch.time = &t
+	r.epoch = &t
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -67,7 +68,10 @@ func Resolve(ctx context.Context, f *File, opts Options) (*plan.Plan, []Warning,
 	if err == nil {
 		err = report.err()
 	}
-	return p, report.sorted(), err
+	if err != nil {
+		return nil, report.sorted(), err
+	}
+	return p, report.sorted(), nil
 }
 
 // Lint returns what the checks find in all stages that opts asks for, those the
@@ -95,7 +99,7 @@ type resolver struct {
 	globals        env               // what FROM sees: platform ARGs and those before the first FROM
 	declared       []string          // the ARGs before the first FROM
 	argLines       map[string]int    // where ARGs of stages are first declared
-	epoch          epoch
+	epoch          *time.Time        // what SOURCE_DATE_EPOCH says, nil for nothing
 
 	stages []*stage // in the order of the file
 	byName map[string]*stage
@@ -155,7 +159,7 @@ func (r *resolver) resolve(ctx context.Context) (*plan.Plan, error) {
 // walk turns the needed stages into those of the plan, in the order of the
 // file: what a stage needs comes before it.
 func (r *resolver) walk(needed map[*stage]bool, target *stage) (*plan.Plan, error) {
-	p := &plan.Plan{Epoch: r.epoch.time}
+	p := &plan.Plan{Epoch: r.epoch}
 	for _, s := range r.stages {
 		if !needed[s] {
 			continue

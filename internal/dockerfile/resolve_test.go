@@ -271,6 +271,7 @@ func TestArgumentsForTheBuilder(t *testing.T) {
 	images := catalog{"alpine": {}}
 	p, warnings, err := dockerfile.Resolve(t.Context(), f, dockerfile.Options{Images: images, BuildArgs: map[string]string{
 		"BUILDKIT_CACHE_MOUNT_NS": "ci", "BUILDKIT_DOCKERFILE_CHECK": "skip=FromAsCasing", "SOURCE_DATE_EPOCH": "42",
+		"BUILDKIT_SANDBOX_HOSTNAME": "host",
 	}})
 	if err != nil || len(warnings) != 0 {
 		t.Fatalf("%v, warnings %v", err, warnings)
@@ -281,6 +282,9 @@ func TestArgumentsForTheBuilder(t *testing.T) {
 	run := p.Target.Steps[1].Op.(*plan.Run)
 	if id := run.Mounts[0].ID; id != "ci//c" {
 		t.Errorf("cache is called %q, want ci//c", id)
+	}
+	if run.Hostname != "host" {
+		t.Errorf("host is called %q", run.Hostname)
 	}
 	if !slices.Contains(run.Env, "SOURCE_DATE_EPOCH=42") {
 		t.Errorf("RUN sees %q", run.Env)

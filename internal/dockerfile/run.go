@@ -19,6 +19,7 @@ func (w *walker) run(cmd *instruction, c *instructions.RunCommand) error {
 	op := &plan.Run{
 		Dir:      path.Clean(w.dir()),
 		User:     w.config.Config.User,
+		Hostname: w.buildArgs["BUILDKIT_SANDBOX_HOSTNAME"],
 		Network:  instructions.GetNetwork(c),
 		Insecure: instructions.GetSecurity(c) == instructions.SecurityInsecure,
 	}

@@ -48,6 +48,9 @@ func (r *resolver) walkStage(s *stage) error {
 	w := &walker{resolver: r, stage: s, lint: r.lint}
 	s.plan = &plan.Stage{Index: s.index, Name: s.name, At: r.file.location(s.at)}
 	w.start()
+	if w.platform.OS == "windows" || w.config.OS == "windows" {
+		return r.file.fail(s.at, "stage %s is for Windows, which kiln does not build for", s.title())
+	}
 	s.plan.Base.Config, s.plan.Platform = w.config, w.platform
 	w.addContext()
 	for _, cmd := range s.commands {
@@ -63,6 +66,10 @@ func (r *resolver) walkStage(s *stage) error {
 // start takes over the state of the base.
 func (w *walker) start() {
 	s, base := w.stage, &w.stage.plan.Base
+	w.platform = w.targetPlatform
+	if s.platform != nil && s.baseName != scratch {
+		w.platform = *s.platform
+	}
 	switch {
 	case s.base != nil:
 		w.state = s.base.state
@@ -70,17 +77,11 @@ func (w *walker) start() {
 		w.config = baseConfig(w.config)
 	case s.image != nil:
 		base.Image = s.image
-		w.platform = w.targetPlatform
-		if s.platform != nil {
-			w.platform = *s.platform
-		}
 		w.config = baseConfig(s.image.Config)
 	case s.override != "":
-		w.platform = w.targetPlatform
 		w.config = platformConfig(w.platform)
 		return
 	default:
-		w.platform = w.targetPlatform
 		w.config = scratchConfig(w.platform)
 	}
 	// What ENV says wins over an ARG of the base with the same name, whichever

@@ -212,7 +212,7 @@ func (k *keys) run(ctx context.Context, before digest.Digest, platform ocispec.P
 	h.text(platform.OS, platform.Architecture, platform.Variant, platform.OSVersion)
 	h.list(op.Args)
 	h.list(op.visibleEnv())
-	h.text(op.Dir, op.User, op.Network)
+	h.text(op.Dir, op.User, op.Hostname, op.Network)
 	h.bool(op.Insecure)
 	h.number(uint64(len(op.Devices)))
 	for _, d := range op.Devices {

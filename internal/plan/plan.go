@@ -130,6 +130,8 @@ type Run struct {
 	User string
 	// Mounts are those of --mount, in order.
 	Mounts []Mount
+	// Hostname is that of the process, "" for the default.
+	Hostname string
 	// Network is "default", "none" or "host".
 	Network string
 	// Insecure is RUN --security=insecure.
