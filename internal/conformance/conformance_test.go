@@ -289,7 +289,7 @@ var classes = map[string]*regexp.Regexp{
 	"stage":       regexp.MustCompile(`(?i)stage|target|image|cycl|circular|itself`),
 	"base":        regexp.MustCompile(`(?i)does not contain|not found|no such|unknown|manifest|does not exist|platform|pull|image|refused`),
 	"variable":    regexp.MustCompile(`(?i)substitution|variable|set|expan|modifier|required|must`),
-	"value":       regexp.MustCompile(`(?i)leads out|breakout|outside|invalid|not a|must|unknown|malformed|bad|out of range|empty|octal|not valid|blank`),
+	"value":       regexp.MustCompile(`(?i)leads out|wrong way|illegal|breakout|outside|invalid|not a|must|unknown|malformed|bad|out of range|empty|octal|not valid|blank`),
 	"checksum":    regexp.MustCompile(`(?i)checksum|digest`),
 	"secret":      regexp.MustCompile(`(?i)secret`),
 	"ssh":         regexp.MustCompile(`(?i)ssh|agent`),

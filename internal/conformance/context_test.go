@@ -127,7 +127,7 @@ func (w *workspace) prepare(cmd command, names *strings.Replacer) error {
 	case "archive":
 		return w.writeArchive(cmd)
 	case "repeat":
-		return appendRepeated(path, cmd)
+		return appendRepeated(path, cmd, names)
 	case "many":
 		return w.writeMany(cmd)
 	case "mkdir":
@@ -232,7 +232,7 @@ func (w *workspace) writeArchive(cmd command) error {
 
 // appendRepeated adds a text to a file many times. In it, {n} is how often it was
 // added before and {prev} is one less.
-func appendRepeated(path string, cmd command) error {
+func appendRepeated(path string, cmd command, names *strings.Replacer) error {
 	count, err := strconv.Atoi(cmd.arg(1))
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func appendRepeated(path string, cmd command) error {
 	}
 	defer f.Close()
 	for i := range count {
-		text := strings.NewReplacer("{n}", strconv.Itoa(i), "{prev}", strconv.Itoa(i-1)).Replace(cmd.arg(2))
+		text := strings.NewReplacer("{n}", strconv.Itoa(i), "{prev}", strconv.Itoa(i-1)).Replace(names.Replace(cmd.arg(2)))
 		if _, err := f.WriteString(text); err != nil {
 			return err
 		}

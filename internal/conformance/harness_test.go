@@ -80,6 +80,9 @@ func TestFlatten(t *testing.T) {
 		"opaque directory, marker last": {
 			[]string{"dir d\nfile d/a\ndir d/s\nfile d/s/b", "dir d\nfile d/new\nfile d/.wh..wh..opq"}, ". d d/new",
 		},
+		"opaque directory over a link": {
+			[]string{"dir d\nfile d/a\nsymlink l d", "dir l\nfile l/.wh..wh..opq\nfile l/new"}, ". d d/a l l/new",
+		},
 		"file over directory": {
 			[]string{"dir d\nfile d/a", "file d"}, ". d",
 		},

@@ -48,35 +48,33 @@ const (
 	opaqueName     = ".wh..wh..opq"
 )
 
-// apply changes the tree as a layer says: what it deletes first, as deletions
-// are about the layers below only.
+// apply changes the tree as a layer says, entry by entry. What a layer deletes
+// is of the layers below, never its own.
 func (t tree) apply(l imageLayer) error {
-	err := l.entries(func(h *tar.Header, _ []byte) error {
+	own := make(map[*node]bool)
+	return l.entries(func(h *tar.Header, content []byte) error {
 		dir, base := path.Split(clean(h.Name))
-		dir = clean(dir)
+		dir = t.resolve(clean(dir))
 		switch removed, isWhiteout := strings.CutPrefix(base, whiteoutPrefix); {
 		case base == opaqueName:
-			t.removeBelow(t.resolve(dir))
+			t.removeBelow(dir, own)
 		case isWhiteout:
-			gone := path.Join(t.resolve(dir), removed)
-			t.removeBelow(gone)
-			delete(t, gone)
+			gone := path.Join(dir, removed)
+			t.removeBelow(gone, own)
+			if !own[t[gone]] {
+				delete(t, gone)
+			}
+		default:
+			n, err := t.add(h, content)
+			own[n] = true
+			return err
 		}
 		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return l.entries(func(h *tar.Header, content []byte) error {
-		if strings.HasPrefix(path.Base(h.Name), whiteoutPrefix) {
-			return nil
-		}
-		return t.add(h, content)
 	})
 }
 
 // add puts an entry into the tree.
-func (t tree) add(h *tar.Header, content []byte) error {
+func (t tree) add(h *tar.Header, content []byte) (*node, error) {
 	name := clean(h.Name)
 	if dir, base := path.Split(name); name != "." {
 		name = path.Join(t.resolve(clean(dir)), base)
@@ -84,22 +82,22 @@ func (t tree) add(h *tar.Header, content []byte) error {
 	t.addParents(name)
 	old := t[name]
 	if h.Typeflag != tar.TypeDir || old != nil && old.kind != tar.TypeDir {
-		t.removeBelow(name)
+		t.removeBelow(name, nil)
 	}
 	if h.Typeflag == tar.TypeLink {
 		target, has := t[t.resolveParent(clean(h.Linkname))]
 		if !has {
-			return fmt.Errorf("hard link to %s, which is not there", h.Linkname)
+			return nil, fmt.Errorf("hard link to %s, which is not there", h.Linkname)
 		}
 		t[name] = target
-		return nil
+		return target, nil
 	}
 	n := &node{
 		kind: h.Typeflag, mode: h.Mode & 0o7777, uid: h.Uid, gid: h.Gid, mtime: h.ModTime,
 		link: h.Linkname, major: h.Devmajor, minor: h.Devminor, content: content, xattrs: xattrsOf(h),
 	}
 	t[name] = n
-	return nil
+	return n, nil
 }
 
 // addParents makes directories that no layer has an entry for.
@@ -121,10 +119,10 @@ func xattrsOf(h *tar.Header) map[string]string {
 	return xattrs
 }
 
-// removeBelow removes everything below a directory.
-func (t tree) removeBelow(dir string) {
-	for name := range t {
-		if below(dir, name) {
+// removeBelow removes everything below a directory that is not to be kept.
+func (t tree) removeBelow(dir string, keep map[*node]bool) {
+	for name, n := range t {
+		if below(dir, name) && !keep[n] {
 			delete(t, name)
 		}
 	}
