@@ -217,7 +217,7 @@ func (r *resolver) checkReference(u use) error {
 	if _, err := reference.ParseNormalizedNamed(u.ref); err != nil {
 		e := r.file.fail(u.at, "%q is not the name of an image", u.ref).because(err)
 		if match := nearest(u.ref, r.stageNames()); match != "" {
-			e.hint("did you mean stage %s?", match)
+			e.Advice = "did you mean stage " + match + "?"
 		}
 		return e
 	}

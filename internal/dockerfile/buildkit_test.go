@@ -305,7 +305,7 @@ func describeRun(op *plan.Run) []string {
 				mounts = append(mounts, fmt.Sprintf("secret %s selector= readonly=false id=%s %s optional=%v", m.Target, m.ID, access(m, 0o400), !m.Required))
 			}
 		case "ssh":
-			if agents++; agents == 1 {
+			if agents++; agents == 1 && !slices.ContainsFunc(visible, isAgent) {
 				visible = append(visible, "SSH_AUTH_SOCK="+m.Target)
 			}
 			mounts = append(mounts, fmt.Sprintf("ssh %s selector= readonly=false id=%s %s optional=%v", m.Target, m.ID, access(m, 0o600), !m.Required))
@@ -342,6 +342,8 @@ func describeRun(op *plan.Run) []string {
 	return append(lines, fmt.Sprintf("run %q env=%q dir=%s user=%s network=%s security=%s mounts=%q",
 		op.Args, visible, op.Dir, op.User, network, security, mounts))
 }
+
+func isAgent(variable string) bool { return strings.HasPrefix(variable, "SSH_AUTH_SOCK=") }
 
 func access(m plan.Mount, mode uint64) string {
 	return fmt.Sprintf("uid=%d gid=%d mode=%o", number(m.UID, 0), number(m.GID, 0), number(m.Mode, mode))
@@ -380,7 +382,10 @@ func describeCopy(op *plan.Copy) []string {
 			if err != nil {
 				panic(err)
 			}
-			src = "/" + path.Base(u.Path)
+			src = "/__unnamed__"
+			if base := path.Base(u.Path); base != "." && base != "/" {
+				src = "/" + base
+			}
 		case op.Parents:
 			root, pattern, pivot := strings.Cut(s.Path, "/./")
 			if !pivot {

@@ -144,7 +144,7 @@ func (f *File) syntaxError(err error) error {
 		return f.fail(nil, "the Dockerfile has no instructions").hint("a Dockerfile starts with FROM; -f names another file")
 	case "unterminated heredoc":
 		e.Problem = "the here-document has no end"
-		e.hint("end it with a line that is its delimiter and nothing else: no spaces before it, tabs only after <<-")
+		e.Advice = "end it with a line that is its delimiter and nothing else: no spaces before it, tabs only after <<-"
 	}
 	return e
 }

@@ -24,9 +24,9 @@ func (w *walker) mounts(op *plan.Run, cmd *instruction, c *instructions.RunComma
 		var err error
 		switch m.Type {
 		case instructions.MountTypeSecret:
-			err = w.secretMount(&mount, m)
+			secretMount(&mount, m)
 		case instructions.MountTypeSSH:
-			err = w.agentMount(&mount, m, agents)
+			err = agentMount(&mount, m, agents)
 			agents++
 		case instructions.MountTypeTmpfs:
 			mount.Size = m.SizeLimit
@@ -90,7 +90,7 @@ func (w *walker) cacheMount(mount *plan.Mount, m *instructions.Mount) {
 }
 
 // secretMount sets what a secret is called and where it goes.
-func (w *walker) secretMount(mount *plan.Mount, m *instructions.Mount) error {
+func secretMount(mount *plan.Mount, m *instructions.Mount) {
 	if m.Source != "" {
 		mount.ID = m.Source
 	}
@@ -106,12 +106,11 @@ func (w *walker) secretMount(mount *plan.Mount, m *instructions.Mount) error {
 	if m.Env == nil && mount.Target == "" {
 		mount.Target = "/run/secrets/" + path.Base(mount.ID)
 	}
-	return nil
 }
 
 // agentMount sets what an agent is called and where its socket is. n counts the
 // agents of the instruction.
-func (w *walker) agentMount(mount *plan.Mount, m *instructions.Mount, n int) error {
+func agentMount(mount *plan.Mount, m *instructions.Mount, n int) error {
 	if m.Source != "" {
 		return fmt.Errorf("it has no source")
 	}

@@ -69,7 +69,7 @@ func (r *resolver) trigger(s *stage, text string) (*instruction, error) {
 		return nil, r.file.fail(s.at, "ONBUILD %s, which the base brings with it: FROM cannot be a trigger", firstLine(text))
 	}
 	triggered := &instruction{Command: cmd, triggered: true}
-	return triggered, r.connect(s, triggered)
+	return triggered, r.connect(triggered)
 }
 
 func firstLine(text string) string {

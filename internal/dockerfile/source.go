@@ -27,7 +27,7 @@ type source struct {
 func (r *resolver) connectStages() error {
 	for _, s := range r.stages {
 		for _, cmd := range s.commands {
-			if err := r.connect(s, cmd); err != nil {
+			if err := r.connect(cmd); err != nil {
 				return err
 			}
 		}
@@ -35,8 +35,8 @@ func (r *resolver) connectStages() error {
 	return r.checkCircles()
 }
 
-// connect finds out what one instruction of s reads from.
-func (r *resolver) connect(s *stage, cmd *instruction) error {
+// connect finds out what one instruction reads from.
+func (r *resolver) connect(cmd *instruction) error {
 	switch c := cmd.Command.(type) {
 	case *instructions.CopyCommand:
 		if c.From == "" {

@@ -120,22 +120,24 @@ func (r *resolver) expandPlatform(s *stage, d instructions.Stage, lint *linter.L
 
 // adviseArgs says what to do about a FROM whose ARGs have left nothing.
 func (r *resolver) adviseArgs(matched, unmatched map[string]struct{}) string {
-	for _, name := range sortedKeys(unmatched) {
-		if slices.Contains(r.declared, name) {
-			return "ARG " + name + " has no value: give it one there, or with --build-arg " + name + "=value"
+	if len(unmatched) == 0 {
+		if len(matched) == 0 {
+			return ""
 		}
-		if line := r.argLines[name]; line > 0 {
-			return fmt.Sprintf("ARG %s in line %d belongs to a stage; FROM sees only the ARGs above the first FROM", name, line)
-		}
-		if match := nearest(name, slices.Concat(r.globals.Keys(), r.declared)); match != "" {
-			return "did you mean $" + match + "?"
-		}
-		return "declare it above the first FROM: ARG " + name + "=value"
-	}
-	for _, name := range sortedKeys(matched) {
+		name := sortedKeys(matched)[0]
 		return "ARG " + name + " is empty: give it a value there, or with --build-arg " + name + "=value"
 	}
-	return ""
+	name := sortedKeys(unmatched)[0]
+	if slices.Contains(r.declared, name) {
+		return "ARG " + name + " has no value: give it one there, or with --build-arg " + name + "=value"
+	}
+	if line := r.argLines[name]; line > 0 {
+		return fmt.Sprintf("ARG %s in line %d belongs to a stage; FROM sees only the ARGs above the first FROM", name, line)
+	}
+	if match := nearest(name, slices.Concat(r.globals.Keys(), r.declared)); match != "" {
+		return "did you mean $" + match + "?"
+	}
+	return "declare it above the first FROM: ARG " + name + "=value"
 }
 
 // stage returns the stage that name stands for among the first limit of the
