@@ -50,6 +50,10 @@ func Enter() (code int, err error) {
 	if os.Getenv(outerUID) != "" {
 		return 0, errors.New("enter user namespace: in one already, and it gives no rights")
 	}
+	// From before there is a child: a signal that comes in between is for it.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
+	defer signal.Stop(signals)
 	failed := &Error{}
 	for _, way := range waysToMap() {
 		child, err := enterBy(way)
@@ -57,7 +61,7 @@ func Enter() (code int, err error) {
 			failed.Attempts = append(failed.Attempts, Attempt{Way: way.name, Err: err})
 			continue
 		}
-		return accompany(child)
+		return accompany(child, signals)
 	}
 	return 0, failed
 }
@@ -112,11 +116,8 @@ func allCapabilities() []uintptr {
 	return caps
 }
 
-// accompany waits for the child, and passes on the signals that come meanwhile.
-func accompany(child *exec.Cmd) (code int, err error) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
-	defer signal.Stop(signals)
+// accompany waits for the child, and passes on the signals that come.
+func accompany(child *exec.Cmd, signals <-chan os.Signal) (code int, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	for {
