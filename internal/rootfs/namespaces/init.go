@@ -29,6 +29,9 @@ func serve() error {
 	if err := hideInherited(); err != nil {
 		return err
 	}
+	if err := hideMemory(); err != nil {
+		return err
+	}
 	// The kernel drops signals from inside for which PID 1 has no handler; the
 	// Go runtime has handlers that exit. Catching, unlike ignoring, is not
 	// passed on to the process.
@@ -73,6 +76,16 @@ func hideInherited() error {
 		if _, err := fmt.Sscan(fd.Name(), &n); err == nil && n >= configFD {
 			unix.CloseOnExec(n)
 		}
+	}
+	return nil
+}
+
+// hideMemory keeps the process from reaching into PID 1, which has capabilities
+// that it has not. The kernel compares those of single threads, and the one that
+// starts the process has given its own up (see launch).
+func hideMemory() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("hide memory: %w", err)
 	}
 	return nil
 }
