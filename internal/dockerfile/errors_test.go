@@ -222,6 +222,11 @@ func TestMistakes(t *testing.T) {
 			hint: "a platform is os/architecture[/variant], such as linux/amd64 or linux/arm64",
 		},
 		{
+			name: "Windows",
+			text: "FROM --platform=windows/amd64 alpine\n",
+			want: "Dockerfile:1: stage 0 is for Windows, which kiln does not build for",
+		},
+		{
 			name: "platform undeclared",
 			text: "FROM --platform=$PLAT alpine\n",
 			want: "Dockerfile:1: FROM --platform=$PLAT: there is no platform left after expansion",
