@@ -44,7 +44,7 @@ type Options struct {
 
 // Engine implements [rootfs.Engine]. It is safe for concurrent use.
 type Engine struct {
-	Options
+	options  Options
 	maxLower int
 	// unpacking bounds how many layers are unpacked at the same time: enough
 	// to keep the processors busy while some wait for the network.
@@ -61,7 +61,7 @@ func New(o Options) *Engine {
 		o.Unpack.Whiteouts = unpack.OverlayUserXattr
 	}
 	return &Engine{
-		Options:   o,
+		options:   o,
 		maxLower:  mnt.MaxLower(),
 		unpacking: make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
 		flights:   make(map[any]*flight),

@@ -53,7 +53,7 @@ func (f *fs) Run(ctx context.Context, p proc.Spec) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root.Work)) }()
 	f.ran = true
-	return f.engine.Isolation.Run(ctx, rootfs.Job{Root: root, Process: p, Mounts: mounts})
+	return f.engine.options.Isolation.Run(ctx, rootfs.Job{Root: root, Process: p, Mounts: mounts})
 }
 
 // tree returns the stack as a read-only tree.

@@ -36,7 +36,7 @@ func (e *Engine) merge(dirs []*layerDir) (*layerDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &merger{into: into.diff(), userXattr: e.UserXattr, implied: map[string]bool{".": true}}
+	m := &merger{into: into.diff(), userXattr: e.options.UserXattr, implied: map[string]bool{".": true}}
 	for _, d := range dirs {
 		m.from = d
 		if err := m.mergeDir("."); err != nil {

@@ -25,7 +25,7 @@ func (f *fs) mounts(ctx context.Context, specs []proc.Mount) (mounts []rootfs.Mo
 	for _, spec := range specs {
 		m := rootfs.Mount{Target: spec.Target, ReadOnly: spec.ReadOnly, Path: spec.Source.Path, Tmpfs: spec.Source.Tmpfs, File: spec.Source.File}
 		if spec.Source.Layers != nil {
-			scratch, err := f.engine.Store.Scratch()
+			scratch, err := f.engine.options.Store.Scratch()
 			if err != nil {
 				return nil, nil, errors.Join(err, release())
 			}

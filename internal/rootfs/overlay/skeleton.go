@@ -17,7 +17,7 @@ import (
 
 // newStack stacks dirs, the lowest first.
 func (e *Engine) newStack(dirs []*layerDir) (*stack, error) {
-	s := &stack{userXattr: e.UserXattr}
+	s := &stack{userXattr: e.options.UserXattr}
 	return s, e.push(s, dirs...)
 }
 
@@ -168,7 +168,7 @@ func (e *Engine) skeleton(s *stack, wrong []string) (*layerDir, error) {
 
 // emptyLayerDir makes a layer directory for this build alone.
 func (e *Engine) emptyLayerDir() (*layerDir, error) {
-	path, err := e.Store.NewLayerDir()
+	path, err := e.options.Store.NewLayerDir()
 	if err != nil {
 		return nil, err
 	}

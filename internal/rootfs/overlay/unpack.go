@@ -81,8 +81,8 @@ func (e *Engine) fly(ctx context.Context, key any, f *flight, get func(context.C
 // find looks diffID up in the store and unpacks l if it is not there.
 func (e *Engine) find(ctx context.Context, l *layer.Layer, diffID digest.Digest) (*layerDir, error) {
 	readable := true
-	if path, kept := e.Store.LayerDir(diffID); kept {
-		dir, ok, err := readLayerDir(path, e.UserXattr)
+	if path, kept := e.options.Store.LayerDir(diffID); kept {
+		dir, ok, err := readLayerDir(path, e.options.UserXattr)
 		if err != nil || ok {
 			return dir, err
 		}
@@ -97,10 +97,10 @@ func (e *Engine) find(ctx context.Context, l *layer.Layer, diffID digest.Digest)
 
 // keep keeps dir for later builds. This one goes on with dir.
 func (e *Engine) keep(dir *layerDir, diffID digest.Digest) error {
-	if err := dir.complete(e.UserXattr); err != nil {
+	if err := dir.complete(e.options.UserXattr); err != nil {
 		return fmt.Errorf("keep unpacked layer: %w", err)
 	}
-	if _, err := e.Store.KeepLayerDir(dir.path, diffID); err != nil {
+	if _, err := e.options.Store.KeepLayerDir(dir.path, diffID); err != nil {
 		return fmt.Errorf("keep unpacked layer: %w", err)
 	}
 	return nil
@@ -114,7 +114,7 @@ func (e *Engine) unpack(ctx context.Context, l *layer.Layer) (_ *layerDir, err e
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	path, err := e.Store.NewLayerDir()
+	path, err := e.options.Store.NewLayerDir()
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (e *Engine) unpack(ctx context.Context, l *layer.Layer) (_ *layerDir, err e
 		return nil, err
 	}
 	named := make(names)
-	if err := fill.Dir(ctx, dir.diff(), named.note(l.Changes(ctx)), e.Unpack); err != nil {
+	if err := fill.Dir(ctx, dir.diff(), named.note(l.Changes(ctx)), e.options.Unpack); err != nil {
 		return nil, err
 	}
 	dir.implied = named.implied()
