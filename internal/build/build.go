@@ -58,6 +58,7 @@ func (r *rooms) plan(ctx context.Context) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.epoch = p.Epoch
 	if err := plan.Keys(ctx, p, r); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,11 @@ func (r *rooms) plan(ctx context.Context) (*plan.Plan, error) {
 
 func (r *rooms) warn(warnings []dockerfile.Warning) {
 	for _, w := range warnings {
-		r.Progress.Warn(fmt.Sprintf("%s:%d: %s (%s)", w.At.File, w.At.Start, w.Message, w.Rule))
+		text := fmt.Sprintf("%s:%d: %s (%s)", w.At.File, w.At.Start, w.Message, w.Rule)
+		if w.Hint != "" {
+			text += "; " + w.Hint
+		}
+		r.Progress.Warn(text)
 	}
 }
 

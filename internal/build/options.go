@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/kiln-build/kiln/internal/progress"
 )
@@ -76,9 +75,6 @@ type Options struct {
 	// Progress is told what happens; Log is for people who look for faults.
 	Progress *progress.Reporter
 	Log      *slog.Logger
-	// Now is the time of all that the build makes, where SOURCE_DATE_EPOCH
-	// fixes it; zero for that of the clock.
-	Now time.Time
 }
 
 // Output is one --output.

@@ -32,6 +32,7 @@ import (
 // others need it.
 type rooms struct {
 	Options
+	epoch      *time.Time // of the plan, once there is one
 	dockerfile buildcontext.Dockerfile
 	ignore     *buildcontext.Ignore
 	source     *buildcontext.Dir
@@ -126,12 +127,12 @@ func (r *rooms) close() error {
 	return errors.Join(errs...)
 }
 
-// now is the clock of the build.
+// now is the clock of the build: it stands still where the plan fixes the time.
 func (r *rooms) now() time.Time {
-	if r.Now.IsZero() {
-		return time.Now()
+	if r.epoch != nil {
+		return *r.epoch
 	}
-	return r.Now
+	return time.Now()
 }
 
 // resolveOptions says what the Dockerfile is resolved for.

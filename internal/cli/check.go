@@ -62,8 +62,10 @@ func runCheck(ctx context.Context, p Process, f *buildFlags, dir, format string)
 	if format == "json" {
 		show = encodeFindings
 	}
-	if err := show(p.Stdout, found, source); err != nil {
-		return err
+	if err == nil || len(found) > 0 || format == "json" {
+		if err := show(p.Stdout, found, source); err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		return &buildFailure{err: err, source: source, mask: progress.NewMask(), json: format == "json"}

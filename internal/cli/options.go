@@ -5,9 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
@@ -200,21 +198,6 @@ func (f *buildFlags) setMachinery(p Process, opts *build.Options) error {
 		return err
 	}
 	opts.Root = root
-	return f.setTime(opts)
-}
-
-// setTime makes the time of the image what SOURCE_DATE_EPOCH says, where it is
-// given as a build argument.
-func (f *buildFlags) setTime(opts *build.Options) error {
-	epoch, has := opts.BuildArgs["SOURCE_DATE_EPOCH"]
-	if !has || epoch == "" {
-		return nil
-	}
-	seconds, err := strconv.ParseInt(epoch, 10, 64)
-	if err != nil {
-		return misuse("it is a number of seconds since 1970", "--build-arg SOURCE_DATE_EPOCH=%s is not a number", epoch)
-	}
-	opts.Now = time.Unix(seconds, 0).UTC()
 	return nil
 }
 

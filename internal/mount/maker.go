@@ -64,8 +64,10 @@ type Maker struct {
 
 // made is one mount ready to be shown.
 type made struct {
-	mount   *proc.Mount // nil for a secret that is only a variable, or missing
-	env     []string
+	mount *proc.Mount // nil for a secret that is only a variable, or missing
+	env   []string
+	// agent is the socket of an SSH agent, "" for other mounts.
+	agent   string
 	release func() error
 }
 
@@ -77,6 +79,7 @@ func (m *Maker) Process(ctx context.Context, op *plan.Run, origins Origins) (p p
 		Env:        slices.Clone(op.Env),
 		Dir:        op.Dir,
 		User:       op.User,
+		Hostname:   op.Hostname,
 		Network:    network(op.Network),
 		Privileged: op.Insecure,
 		ExtraHosts: m.ExtraHosts,
@@ -100,6 +103,9 @@ func (m *Maker) Process(ctx context.Context, op *plan.Run, origins Origins) (p p
 			p.Mounts = append(p.Mounts, *made.mount)
 		}
 		p.Env = append(p.Env, made.env...)
+		if made.agent != "" && !isSet(p.Env, agentVariable) {
+			p.Env = append(p.Env, agentVariable+"="+made.agent)
+		}
 	}
 	return p, release, nil
 }
@@ -128,6 +134,10 @@ func (m *Maker) make(ctx context.Context, mount plan.Mount, origins Origins) (ma
 		return script(mount), nil
 	}
 	return made{}, fmt.Errorf("mount type %q is not known", mount.Type)
+}
+
+func isSet(env []string, key string) bool {
+	return slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
 }
 
 func network(name string) proc.Network {

@@ -8,6 +8,9 @@ import (
 	"github.com/kiln-build/kiln/internal/proc"
 )
 
+// agentVariable is where SSH clients look for their agent.
+const agentVariable = "SSH_AUTH_SOCK"
+
 // ssh is the socket of an agent that lives as long as the step, and the
 // variable that SSH clients look at.
 func (m *Maker) ssh(ctx context.Context, mount plan.Mount) (made, error) {
@@ -18,8 +21,9 @@ func (m *Maker) ssh(ctx context.Context, mount plan.Mount) (made, error) {
 	case !ok && mount.Required:
 		return made{}, fmt.Errorf("agent %s is required and was not given; give it with --ssh %s", mount.ID, mount.ID)
 	}
-	// The variable is set in any case (BuildKit, client/llb/exec.go).
-	out := made{env: []string{"SSH_AUTH_SOCK=" + mount.Target}}
+	// The variable is set in any case, to the first agent, and an ENV of that
+	// name wins (BuildKit, client/llb/exec.go).
+	out := made{agent: mount.Target}
 	if ok {
 		out.mount = &proc.Mount{Target: mount.Target, Source: proc.MountSource{Path: socket}}
 		out.release = release

@@ -8,7 +8,8 @@ import (
 // tmpfs is an empty file system, world-writable and sticky as /tmp is.
 func tmpfs(mount plan.Mount) made {
 	return made{mount: &proc.Mount{
-		Target: mount.Target,
-		Source: proc.MountSource{Tmpfs: &proc.Tmpfs{Size: mount.Size, Mode: 0o1777}},
+		Target:   mount.Target,
+		ReadOnly: mount.ReadOnly,
+		Source:   proc.MountSource{Tmpfs: &proc.Tmpfs{Size: mount.Size, Mode: 0o1777}},
 	}}
 }
