@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,29 +35,51 @@ func New(dir string) (*Spool, error) {
 }
 
 // Add appends what r yields until its end. It stops with the cause of ctx when
-// that is done.
+// that is done. Runs of zeros, of which sparse files have many, take no space.
 func (s *Spool) Add(ctx context.Context, r io.Reader) (Section, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := io.Copy(io.NewOffsetWriter(s.file, s.end), reader{ctx, r})
+	end, err := s.copy(ctx, r)
+	if err != nil {
+		end = s.end
+	}
+	// What was left out has to read as zeros, also where an Add failed before.
+	if truncErr := s.file.Truncate(end); err == nil {
+		err = truncErr
+	}
 	if err != nil {
 		return Section{}, fmt.Errorf("write spool: %w", err)
 	}
-	section := Section{Offset: s.end, Size: n}
-	s.end += n
+	section := Section{Offset: s.end, Size: end - s.end}
+	s.end = end
 	return section, nil
 }
 
-type reader struct {
-	ctx context.Context
-	io.Reader
+// copy writes r behind the end of the spool and returns where that ends.
+func (s *Spool) copy(ctx context.Context, r io.Reader) (end int64, err error) {
+	buf := make([]byte, 64<<10)
+	for end = s.end; ctx.Err() == nil; {
+		n, err := r.Read(buf)
+		if part := buf[:n]; !isZero(part) {
+			if _, err := s.file.WriteAt(part, end); err != nil {
+				return end, err
+			}
+		}
+		end += int64(n)
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return end, err
+		}
+	}
+	return end, context.Cause(ctx)
 }
 
-func (r reader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.Reader.Read(p)
+// isZero reports whether all of p is zero, which it is if it begins so and
+// every byte is like the one before.
+func isZero(p []byte) bool {
+	return len(p) == 0 || p[0] == 0 && bytes.Equal(p[1:], p[:len(p)-1])
 }
 
 // Open returns the content of a section. Closing it does nothing: the spool

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kiln-build/kiln/internal/spool"
 )
 
@@ -18,7 +20,8 @@ func TestSectionsHoldWhatWasAdded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	contents := []string{"first", "", strings.Repeat("third ", 100_000)}
+	zeros := strings.Repeat("\x00", 300_000)
+	contents := []string{"first", "", strings.Repeat("third ", 100_000), "a" + zeros, zeros + "b", zeros}
 	var sections []spool.Section
 	for _, content := range contents {
 		section, err := s.Add(t.Context(), strings.NewReader(content))
@@ -45,17 +48,52 @@ func TestFailedAddIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	broken := io.MultiReader(strings.NewReader("half"), io.LimitReader(failing{}, 1))
+	broken := io.MultiReader(strings.NewReader(strings.Repeat("half", 100_000)), io.LimitReader(failing{}, 1))
 	if _, err := s.Add(t.Context(), broken); err == nil {
 		t.Fatal("adding from a reader that fails succeeded")
 	}
-	section, err := s.Add(t.Context(), strings.NewReader("whole"))
+	for _, want := range []string{"whole", strings.Repeat("\x00", 200_000)} {
+		section, err := s.Add(t.Context(), strings.NewReader(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(s.Open(section)); err != nil || string(got) != want {
+			t.Errorf("after a failure the section holds %.20q…, error %v", got, err)
+		}
+	}
+}
+
+func TestZerosTakeNoSpace(t *testing.T) {
+	dir := t.TempDir()
+	s, err := spool.New(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := io.ReadAll(s.Open(section)); string(got) != "whole" {
-		t.Errorf("after a failure the section holds %q", got)
+	defer s.Close()
+	var before, after unix.Statfs_t
+	if err := unix.Statfs(dir, &before); err != nil {
+		t.Fatal(err)
 	}
+	const size = 4 << 30
+	section, err := s.Add(t.Context(), io.LimitReader(zeros{}, size))
+	if err != nil || section.Size != size {
+		t.Fatalf("section is %+v, error %v", section, err)
+	}
+	if err := unix.Statfs(dir, &after); err != nil {
+		t.Fatal(err)
+	}
+	// Others write to the disk, too, but hardly that much.
+	if used := (int64(before.Bfree) - int64(after.Bfree)) * after.Bsize; used > size/2 {
+		t.Errorf("%d bytes of zeros take %d on disk", size, used)
+	}
+}
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestAddStopsWithItsContext(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // archive makes a tar of headers; content is that of regular files.
-func archive(t *testing.T, content string, headers ...tar.Header) string {
+func archive(t testing.TB, content string, headers ...tar.Header) string {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -194,4 +194,38 @@ func TestAddFailsOnABrokenArchive(t *testing.T) {
 	if !strings.HasPrefix(got, "error: unpack t.tar: f: ") {
 		t.Errorf("a truncated archive gives %q", got)
 	}
+}
+
+// FuzzUnpack adds anything as an archive: whatever it is, it stays inside the
+// destination, and what comes of it is a layer.
+func FuzzUnpack(f *testing.F) {
+	const dir, link, hard = tar.TypeDir, tar.TypeSymlink, tar.TypeLink
+	for _, members := range [][]tar.Header{
+		{{Name: "d/", Typeflag: dir}, {Name: "d/f"}, {Name: "d"}, {Name: "h", Typeflag: hard, Linkname: "d"}},
+		{{Name: "l", Typeflag: link, Linkname: "../../etc"}, {Name: "l/x"}, {Name: "l", Typeflag: hard, Linkname: "l/x"}},
+		{{Name: "here/x", Typeflag: hard, Linkname: "here/f"}, {Name: "here"}, {Name: "here/", Typeflag: dir}},
+	} {
+		f.Add([]byte(archive(f, "x", members...)))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if len(content) > 1<<16 {
+			t.Skip()
+		}
+		src := view("t.tar=" + "x")
+		src.contents["t.tar"] = string(content)
+		e := src.entries["t.tar"]
+		e.Size = int64(len(content))
+		src.entries["t.tar"] = e
+		op := &plan.Copy{Add: true, Sources: paths("t.tar"), Dest: "/in/here/"}
+		delta, err := copier(t).Copy(t.Context(), op, src, view("in/here/f", "in/here/out -> ../../etc", "etc/x"))
+		if err != nil {
+			return
+		}
+		requireValid(t, delta)
+		for _, e := range delta.Entries() {
+			if e.Path != "in/here" && !strings.HasPrefix(e.Path, "in/here/") {
+				t.Errorf("%s is outside of the destination", e.Path)
+			}
+		}
+	})
 }

@@ -143,6 +143,7 @@ func paths(names ...string) []plan.Source {
 // the content of files after "=", only what differs from view's defaults.
 func describe(t *testing.T, d layer.Delta) []string {
 	t.Helper()
+	requireValid(t, d)
 	var lines []string
 	for i, e := range d.Entries() {
 		line := e.Path
@@ -168,6 +169,39 @@ func describe(t *testing.T, d layer.Delta) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// requireValid checks that d keeps what layer.Delta promises.
+func requireValid(t *testing.T, d layer.Delta) {
+	t.Helper()
+	entries := d.Entries()
+	regular := make(map[string]bool)
+	for i, e := range entries {
+		if e.Path != tree.Clean(e.Path) || e.Path == "." {
+			t.Errorf("entry %q is not a clean path below the root", e.Path)
+		}
+		if i > 0 {
+			before := entries[i-1]
+			marked := before.Path == e.Path && before.Type == layer.Opaque && e.Type == layer.Dir
+			if layer.Compare(before.Path, e.Path) >= 0 && !marked {
+				t.Errorf("%q comes before %q", before.Path, e.Path)
+			}
+		}
+		switch {
+		case e.Type == layer.Regular:
+			regular[e.Path] = true
+			if e.Linkname != "" {
+				t.Errorf("file %s links to %s", e.Path, e.Linkname)
+			}
+		case e.Size != 0:
+			t.Errorf("%s is no file, but has a size", e.Path)
+		case e.Type == layer.Link && !regular[e.Linkname]:
+			t.Errorf("%s links to %s, which is no file before it", e.Path, e.Linkname)
+		}
+		if e.Mode > 0o7777 {
+			t.Errorf("%s has the mode %o", e.Path, e.Mode)
+		}
+	}
 }
 
 func read(t *testing.T, d layer.Delta, i int) string {
