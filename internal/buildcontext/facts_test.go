@@ -147,7 +147,7 @@ func TestUnreadableDirectory(t *testing.T) {
 	}
 	dir := files(t, "a/f", "b/g")
 	must(t, os.Chmod(filepath.Join(dir, "a"), 0))
-	defer os.Chmod(filepath.Join(dir, "a"), 0o755) //nolint:errcheck // for the clean-up
+	defer os.Chmod(filepath.Join(dir, "a"), 0o755) // for the clean-up
 	if _, err := open(t, dir, "").ReadDir("a"); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("error is %v", err)
 	}

@@ -202,7 +202,7 @@ func (f *dumbFetch) loose(ctx context.Context, hash plumbing.Hash) (err error) {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { err = errors.Join(err, r.Close()) }()
 	kind, size, err := r.Header()
 	if err != nil {
 		return err

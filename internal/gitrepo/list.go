@@ -134,18 +134,8 @@ type moduleReader struct {
 func (m *moduleReader) url(path string) (string, error) {
 	if m.modules == nil {
 		m.modules = config.NewModules()
-		if te, err := m.root.FindEntry(".gitmodules"); err == nil {
-			blob, err := object.GetBlob(m.storage, te.Hash)
-			if err != nil {
-				return "", err
-			}
-			content, err := readBlob(blob)
-			if err != nil {
-				return "", err
-			}
-			if err := m.modules.Unmarshal(content); err != nil {
-				return "", err
-			}
+		if err := m.read(); err != nil {
+			return "", fmt.Errorf("read .gitmodules: %w", err)
 		}
 	}
 	for _, module := range m.modules.Submodules {
@@ -154,6 +144,22 @@ func (m *moduleReader) url(path string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+func (m *moduleReader) read() error {
+	te, err := m.root.FindEntry(".gitmodules")
+	if err != nil {
+		return nil // there is none
+	}
+	blob, err := object.GetBlob(m.storage, te.Hash)
+	if err != nil {
+		return err
+	}
+	content, err := readBlob(blob)
+	if err != nil {
+		return err
+	}
+	return m.modules.Unmarshal(content)
 }
 
 // submodule lists another repository at prefix.

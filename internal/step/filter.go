@@ -154,7 +154,7 @@ func (f *filter) match(rel string, parent matched) (included bool, info matched,
 		}
 	}
 	if f.exclude != nil {
-		excluded := false
+		var excluded bool
 		if excluded, info.exclude, err = f.exclude.MatchesUsingParentResults(rel, parent.exclude); err != nil {
 			return false, info, fmt.Errorf("match --exclude: %w", err)
 		}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/tonistiigi/dchapes-mode"
+	mode "github.com/tonistiigi/dchapes-mode"
 
 	"github.com/kiln-build/kiln/internal/layer"
 )

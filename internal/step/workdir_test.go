@@ -28,7 +28,7 @@ func TestWorkdir(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			delta, err := copier(t).Workdir(t.Context(), &test.op, view(test.dest...))
-			got := ""
+			var got string
 			if err != nil {
 				got = "error: " + err.Error()
 			} else {

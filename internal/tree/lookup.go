@@ -108,7 +108,7 @@ func (t *Tree) find(parent *dir, path string) (n node, d *dir, ok bool) {
 		o := t.own(s, path)
 		if o.entry >= 0 && t.indexes[s.layer][o.entry].Type != layer.Dir {
 			if !ok {
-				n.layer, n.entry, ok = s.layer, o.entry, true
+				n.layer, n.entry = s.layer, o.entry
 				return n, nil, true
 			}
 			break // a directory above has taken its place
