@@ -36,6 +36,10 @@ test: setup ## Test everything, as root (if you are) and as an ordinary user
 test-rootless: setup ## Test as an ordinary user only (PKG=./internal/... for some)
 	KILN_TEST_STRICT=1 scripts/rootless.sh -timeout=20m $(PKG)
 
+.PHONY: conformance
+conformance: setup build ## Compare kiln's images with BuildKit's, in each engine (RUN=THEME/CASE for some)
+	@scripts/conformance.sh $(RUN)
+
 .PHONY: lint
 lint: ## Check the code with the pinned golangci-lint, and the formatting
 	go tool -modfile=tools/go.mod golangci-lint run ./...

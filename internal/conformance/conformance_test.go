@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -63,7 +64,12 @@ type outcome struct {
 // try builds a case with one builder.
 func (s *suite) try(t *testing.T, c *testCase, b builder) outcome {
 	t.Helper()
-	j, bases, err := s.prepare(t, c)
+	k, isKiln := b.(*kiln)
+	var owner *syscall.Credential
+	if isKiln {
+		owner = k.user
+	}
+	j, bases, err := s.prepare(t, c, owner)
 	if err != nil {
 		return outcome{fault: err}
 	}
@@ -88,14 +94,14 @@ func (s *suite) try(t *testing.T, c *testCase, b builder) outcome {
 	if err != nil {
 		return outcome{output: output, fault: err}
 	}
-	if _, isKiln := b.(*kiln); isKiln {
+	if isKiln {
 		err = checkLayers(img, size.layers)
 	}
 	return outcome{output: output, record: record, fault: err}
 }
 
 // prepare lays a case out on disk, and starts what it needs.
-func (s *suite) prepare(t *testing.T, c *testCase) (*job, []v1.Image, error) {
+func (s *suite) prepare(t *testing.T, c *testCase, owner *syscall.Credential) (*job, []v1.Image, error) {
 	t.Helper()
 	dir := t.TempDir()
 	for up := dir; up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
@@ -110,7 +116,7 @@ func (s *suite) prepare(t *testing.T, c *testCase) (*job, []v1.Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newWorkspace(c, space, names.toReal)
+	w, err := newWorkspace(c, space, names.toReal, owner)
 	if err != nil {
 		return nil, nil, err
 	}

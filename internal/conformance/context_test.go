@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,8 +33,8 @@ type workspace struct {
 func (w *workspace) files() string { return filepath.Join(w.dir, "files") }
 
 // newWorkspace writes a case's files to dir, which is new. names replaces names
-// of servers in Dockerfiles.
-func newWorkspace(c *testCase, dir string, names *strings.Replacer) (*workspace, error) {
+// of servers in Dockerfiles. The files are owner's, if that is not nil.
+func newWorkspace(c *testCase, dir string, names *strings.Replacer, owner *syscall.Credential) (*workspace, error) {
 	w := &workspace{dir: dir}
 	if err := mkdirAs(w.files(), 0o755); err != nil {
 		return nil, err
@@ -50,6 +51,11 @@ func newWorkspace(c *testCase, dir string, names *strings.Replacer) (*workspace,
 	for _, cmd := range c.commands {
 		if err := w.prepare(cmd, names); err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w", c.file, cmd.line, err)
+		}
+	}
+	if owner != nil {
+		if err := w.give(owner); err != nil {
+			return nil, err
 		}
 	}
 	if err := w.age(c); err != nil {
@@ -299,21 +305,41 @@ func editText(how, path string) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
+// walk does something to every file.
+func (w *workspace) walk(do func(path string) error) error {
+	return filepath.WalkDir(w.files(), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return do(path)
+	})
+}
+
+// give changes the owner of all files that are root's, keeping their modes.
+func (w *workspace) give(owner *syscall.Credential) error {
+	return w.walk(func(path string) error {
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		if st.Uid != 0 {
+			return nil
+		}
+		if err := os.Lchown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			return nil
+		}
+		return unix.Chmod(path, st.Mode&0o7777) // a change of owner clears bits
+	})
+}
+
 // age gives everything the time of contexts, and then the times that a case
 // wants.
 func (w *workspace) age(c *testCase) error {
-	var paths []string
-	err := filepath.WalkDir(w.files(), func(path string, _ fs.DirEntry, err error) error {
-		paths = append(paths, path)
+	if err := w.walk(func(path string) error { return setTime(path, contextTime) }); err != nil {
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, path := range paths {
-		if err := setTime(path, contextTime); err != nil {
-			return err
-		}
 	}
 	for _, cmd := range c.find("mtime") {
 		at, err := time.Parse(time.RFC3339Nano, cmd.arg(1))

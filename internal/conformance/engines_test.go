@@ -49,10 +49,14 @@ func kilnEngines(t *testing.T) []engine {
 	for _, name := range names {
 		engines = append(engines, engine{name, &kiln{binary: binary, engine: name, root: sharedDir(t)}})
 	}
-	ordinary, err := user.Lookup(os.Getenv(userVariable))
-	if err != nil {
+	if os.Getenv(userVariable) == "" {
 		return engines
 	}
+	ordinary, err := user.Lookup(os.Getenv(userVariable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary = copyProgram(t, binary)
 	for _, name := range names {
 		k := &kiln{binary: binary, engine: name, root: sharedDir(t), home: sharedDir(t), user: credential(t, ordinary)}
 		for _, dir := range []string{k.root, k.home} {
@@ -63,6 +67,20 @@ func kilnEngines(t *testing.T) []engine {
 		engines = append(engines, engine{name + "-rootless", k})
 	}
 	return engines
+}
+
+// copyProgram copies a program to where every user can run it.
+func copyProgram(t *testing.T, program string) string {
+	t.Helper()
+	data, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(sharedDir(t), filepath.Base(program))
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 func credential(t *testing.T, u *user.User) *syscall.Credential {
