@@ -65,7 +65,7 @@ func (c *copying) unpacker() (*unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.draft.mkdirAll(root, newDir(0o755, c.who(owner{}), c.now)); err != nil {
+	if err := c.draft.mkdirAll(root, dirKind{mode: 0o755, owner: c.owner, now: c.now}); err != nil {
 		return nil, err
 	}
 	s, err := c.copier.newSpool()
@@ -139,7 +139,7 @@ func (u *unpacker) place(name string) (string, error) {
 		return "", err
 	}
 	parent = joinRel(u.root, parent)
-	if err := u.draft.mkdirAll(parent, newDir(0o755, owner{}, u.now)); err != nil {
+	if err := u.draft.mkdirAll(parent, dirKind{mode: 0o755, owner: &owner{}, now: u.now}); err != nil {
 		return "", err
 	}
 	return joinRel(parent, layer.Base(name)), nil

@@ -24,7 +24,7 @@ type copying struct {
 	dest  string // as in plan.Copy
 	chmod chmod
 	owner *owner // nil: everything keeps its own
-	made  layer.Entry
+	made  dirKind
 	now   time.Time
 }
 
@@ -68,7 +68,7 @@ func (s *Selection) begin(ctx context.Context, dest tree.View) (*copying, error)
 		}
 		c.owner = &who
 	}
-	c.made = newDir(c.chmod.made(), c.who(owner{}), c.now)
+	c.made = dirKind{mode: c.chmod.made(), owner: c.owner, now: c.now}
 	return c, nil
 }
 

@@ -203,7 +203,7 @@ func (d *draft) remove(path string) {
 
 // mkdirAll makes dir and what is missing above it. dir has been resolved: there
 // are no links in it.
-func (d *draft) mkdirAll(dir string, like layer.Entry) error {
+func (d *draft) mkdirAll(dir string, kind dirKind) error {
 	if dir == "." {
 		return nil
 	}
@@ -217,16 +217,37 @@ func (d *draft) mkdirAll(dir string, like layer.Entry) error {
 		}
 		return nil
 	}
-	if err := d.mkdirAll(layer.Parent(dir), like); err != nil {
+	parent := layer.Parent(dir)
+	if err := d.mkdirAll(parent, kind); err != nil {
 		return err
 	}
-	like.Path = dir
-	return d.mkdir(like)
+	in, _, err := d.lstat(parent)
+	if err != nil {
+		return err
+	}
+	return d.mkdir(kind.entry(dir, in))
 }
 
-// newDir is a directory of the kind that is made on the way.
-func newDir(mode uint32, who owner, now time.Time) layer.Entry {
-	return layer.Entry{Type: layer.Dir, Mode: mode & layer.ModePerm, UID: who.uid, GID: who.gid, ModTime: now}
+// dirKind is the kind of directories that are made on the way.
+type dirKind struct {
+	mode  uint32
+	owner *owner // nil for that of the process, root
+	now   time.Time
+}
+
+// entry describes the directory path made inside of parent. As mkdir(2) has it,
+// which BuildKit makes them with, the set-group-ID bit is inherited, and with it
+// the group, unless an owner is given.
+func (k dirKind) entry(path string, parent layer.Entry) layer.Entry {
+	e := layer.Entry{Path: path, Type: layer.Dir, Mode: k.mode & layer.ModePerm, ModTime: k.now}
+	if parent.Mode&layer.ModeSetgid != 0 {
+		e.Mode |= layer.ModeSetgid
+		e.GID = parent.GID
+	}
+	if k.owner != nil {
+		e.UID, e.GID = k.owner.uid, k.owner.gid
+	}
+	return e
 }
 
 // isBelow reports whether path is below dir.

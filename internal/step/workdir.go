@@ -16,14 +16,16 @@ func (c *Copier) Workdir(ctx context.Context, op *plan.Workdir, dest tree.View) 
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", op.Path, err)
 	}
-	var who owner
+	var who *owner
 	if op.User != "" {
-		if who, err = lookupOwner(ctx, dest, op.User); err != nil {
+		found, err := lookupOwner(ctx, dest, op.User)
+		if err != nil {
 			return nil, err
 		}
+		who = &found
 	}
 	d := newDraft(dest, 1)
-	if err := d.mkdirAll(dir, newDir(0o755, who, c.now())); err != nil {
+	if err := d.mkdirAll(dir, dirKind{mode: 0o755, owner: who, now: c.now()}); err != nil {
 		return nil, err
 	}
 	return d.finish(), nil
