@@ -35,7 +35,7 @@ func (f *fs) mounts(ctx context.Context, specs []proc.Mount) (mounts []rootfs.Mo
 		m := rootfs.Mount{Target: spec.Target, ReadOnly: spec.ReadOnly, Path: spec.Source.Path, Tmpfs: spec.Source.Tmpfs, File: spec.Source.File}
 		if spec.Source.Layers != nil {
 			path, err := f.tree(ctx, spec.Source)
-			if spec.Source.Discard {
+			if !f.shares(spec.Source) {
 				made = append(made, path)
 			}
 			if err != nil {
@@ -49,10 +49,17 @@ func (f *fs) mounts(ctx context.Context, specs []proc.Mount) (mounts []rootfs.Mo
 	return mounts, release, nil
 }
 
-// tree returns a directory that shows source.Layers: one that was made before,
-// unless the process may write to it.
+// shares reports whether one directory can show source to several processes:
+// none may write to it, and an isolation that has one place only cannot keep
+// them from it, or show two parts of it at once.
+func (f *fs) shares(source proc.MountSource) bool {
+	return !source.Discard && f.engine.options.Only == nil
+}
+
+// tree returns a directory that shows source.Layers: one that was made before
+// if several can share it.
 func (f *fs) tree(ctx context.Context, source proc.MountSource) (path string, err error) {
-	if !source.Discard {
+	if f.shares(source) {
 		for _, shown := range f.shown {
 			if slices.Equal(shown.layers, source.Layers) {
 				return shown.path, nil
@@ -67,7 +74,7 @@ func (f *fs) tree(ctx context.Context, source proc.MountSource) (path string, er
 	if err := f.engine.unpackAll(ctx, path, source.Layers); err != nil {
 		return path, err
 	}
-	if !source.Discard {
+	if f.shares(source) {
 		f.shown = append(f.shown, shownTree{layers: slices.Clone(source.Layers), path: path})
 	}
 	return path, nil

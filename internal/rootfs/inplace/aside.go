@@ -59,7 +59,13 @@ func (a aside) into(from, to, path string) error {
 	if err := a.dir(from, to, path); err != nil {
 		return err
 	}
-	return facts.give(target)
+	if err := facts.give(target); err != nil {
+		return err
+	}
+	// What stays is as if it had been made for what is in it.
+	empty := facts
+	empty.mode, empty.uid, empty.gid = 0o755, 0, 0
+	return empty.give(filepath.Join(from, path))
 }
 
 // putBack moves all that is in the directory from to where setAside took it
@@ -79,7 +85,8 @@ func (b back) dir(from, to, rel string) error {
 	for _, e := range entries {
 		path := filepath.Join(rel, e.Name())
 		source, target := filepath.Join(from, path), filepath.Join(to, path)
-		if !b.above[path] || !e.IsDir() {
+		_, err := os.Lstat(target)
+		if !b.above[path] || !e.IsDir() || errors.Is(err, fs.ErrNotExist) {
 			if err := move(source, target); err != nil {
 				return err
 			}

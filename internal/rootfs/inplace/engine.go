@@ -2,10 +2,15 @@ package inplace
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kiln-build/kiln/internal/rootfs"
 	"github.com/kiln-build/kiln/internal/rootfs/dir"
@@ -30,10 +35,10 @@ type Options struct {
 // New returns the engine. It takes the container apart and puts it together
 // again: the caller has made sure that there is one.
 func New(o Options) *dir.Engine {
-	ground := &ground{Options: o, root: "/"}
+	g := &ground{Options: o, root: "/"}
 	return dir.New(dir.Options{
-		Name: Name, Only: ground.take,
-		Store: o.Store, Isolation: isolation{o.Runner, o.Store}, Unpack: o.Unpack,
+		Name: Name, Only: g.take,
+		Store: o.Store, Isolation: isolation{o.Runner, g}, Unpack: o.Unpack,
 	})
 }
 
@@ -43,33 +48,86 @@ var _ rootfs.Engine = (*dir.Engine)(nil)
 type ground struct {
 	Options
 	root string
+
+	// What follows is of the root filesystem that is open.
+
+	// scratch is a directory on the file system of root.
+	scratch string
+	keep    *protected
+	// network are the container's own network files, by their path.
+	network map[string][]byte
 }
 
 // take sets aside what is in the root, and returns it as an empty place.
 func (g *ground) take(context.Context) (_ dir.Place, err error) {
-	keep, err := protect(g.root, g.Keep)
+	// Registries are spoken to while the container's certificates are not
+	// there; they are read once. None is as good as there is.
+	_, _ = x509.SystemCertPool()
+	if g.network, err = readNetwork(g.root); err != nil {
+		return dir.Place{}, err
+	}
+	facts, err := readFacts(g.root)
 	if err != nil {
+		return dir.Place{}, err
+	}
+	if g.scratch, err = g.makeScratch(); err != nil {
+		return dir.Place{}, err
+	}
+	if g.keep, err = protect(g.root, append(slices.Clone(g.Keep), g.scratch)); err != nil {
 		return dir.Place{}, fmt.Errorf("find what is mounted: %w", err)
 	}
-	scratch, err := g.Store.Scratch()
+	leave, err := g.empty(facts)
 	if err != nil {
 		return dir.Place{}, err
 	}
-	outside, gone := filepath.Join(scratch, "outside"), filepath.Join(scratch, "gone")
+	return dir.Place{Root: g.root, Skip: g.keep.skip(), Pick: g.keep.pick, Scratch: g.scratch, Leave: sync.OnceValue(leave)}, nil
+}
+
+// empty sets aside what is in the root, whose own facts are given. leave puts
+// it back.
+func (g *ground) empty(root facts) (leave func() error, err error) {
+	outside, gone := filepath.Join(g.scratch, "outside"), filepath.Join(g.scratch, "gone")
 	if err := errors.Join(os.Mkdir(outside, 0o755), os.Mkdir(gone, 0o755)); err != nil {
-		return dir.Place{}, err
+		return nil, err
 	}
-	if err := setAside(keep, g.root, outside); err != nil {
-		return dir.Place{}, errors.Join(fmt.Errorf("set aside the container's files: %w", err), putBack(keep, outside, g.root))
-	}
-	leave := func() error {
-		if err := setAside(keep, g.root, gone); err != nil {
-			return fmt.Errorf("clear the root filesystem: %w", err)
-		}
-		if err := putBack(keep, outside, g.root); err != nil {
+	restore := func() error {
+		if err := putBack(g.keep, outside, g.root); err != nil {
 			return fmt.Errorf("put back the container's files: %w", err)
 		}
-		return os.RemoveAll(scratch)
+		return errors.Join(os.RemoveAll(g.scratch), root.give(g.root))
 	}
-	return dir.Place{Root: g.root, Skip: keep.skip(), Pick: keep.pick, Scratch: scratch, Leave: leave}, nil
+	if err := setAside(g.keep, g.root, outside); err != nil {
+		return nil, errors.Join(fmt.Errorf("set aside the container's files: %w", err), restore())
+	}
+	if err := unix.Chmod(g.root, 0o755); err != nil {
+		return nil, errors.Join(err, restore())
+	}
+	return func() error {
+		if err := setAside(g.keep, g.root, gone); err != nil {
+			return fmt.Errorf("clear the root filesystem: %w", err)
+		}
+		return restore()
+	}, nil
+}
+
+// makeScratch makes a directory that files of the root can be moved to: in
+// kiln's folder, or in the root itself where that is on another file system.
+func (g *ground) makeScratch() (string, error) {
+	scratch, err := g.Store.Scratch()
+	if err != nil {
+		return "", err
+	}
+	inRoot, err := os.MkdirTemp(g.root, ".kiln-")
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(scratch))
+	}
+	probe := filepath.Join(scratch, "probe")
+	switch err := os.Rename(inRoot, probe); {
+	case err == nil:
+		return scratch, os.Remove(probe)
+	case errors.Is(err, unix.EXDEV):
+		return inRoot, os.RemoveAll(scratch)
+	default:
+		return "", errors.Join(err, os.RemoveAll(scratch), os.RemoveAll(inRoot))
+	}
 }

@@ -3,6 +3,7 @@ package inplace
 import (
 	"context"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ func protect(root string, keep []string) (*protected, error) {
 	}
 	for _, path := range keep {
 		paths = append(paths, below(root, path)...)
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			paths = append(paths, below(root, real)...)
+		}
 	}
 	return newProtected(paths), nil
 }

@@ -34,14 +34,21 @@ type Bench struct {
 	later rootfs.Engine
 	// tool are the mounts that every process in a test sees.
 	tool []proc.Mount
+	// open is what is open of an engine that has one root filesystem at a time.
+	open **Root
 }
+
+// isolated reports whether processes have namespaces of their own. Without
+// them there are no mounts, and so nothing that is read-only or has a size of
+// its own.
+func (b *Bench) isolated() bool { return b.Engine.Parallel() }
 
 // NewBench makes a bench with an engine over a store of its own. It skips the
 // test where busybox is missing.
 func NewBench(t testing.TB, newEngine NewEngine) *Bench {
 	t.Helper()
 	s := openStore(t)
-	b := &Bench{TB: t, Store: s, Engine: newEngine(t, s), later: newEngine(t, openStore(t))}
+	b := &Bench{TB: t, Store: s, open: new(*Root), Engine: newEngine(t, s), later: newEngine(t, openStore(t))}
 	b.writer = layer.NewWriter(s, layer.Options{Compression: layer.None, Indexes: s})
 	b.base = b.busybox()
 	b.tool = toolMounts(t)
@@ -118,6 +125,7 @@ type Root struct {
 	FS rootfs.FS
 	// layers are those it shows.
 	layers []*layer.Layer
+	closed bool
 }
 
 // Open opens a root filesystem of busybox and the layers over it. It is closed
@@ -127,20 +135,33 @@ func (b *Bench) Open(over ...*layer.Layer) *Root {
 	return b.OpenOnly(append([]*layer.Layer{b.base}, over...)...)
 }
 
-// OpenOnly is Open without busybox.
+// OpenOnly is Open without busybox. An engine that has one root filesystem at a
+// time loses the one before.
 func (b *Bench) OpenOnly(layers ...*layer.Layer) *Root {
 	b.Helper()
+	if !b.Engine.Parallel() && *b.open != nil {
+		(*b.open).close()
+	}
 	fs, err := b.Engine.Open(b.Context(), layers)
 	if err != nil {
 		b.Fatal(err)
 	}
 	r := &Root{Bench: b, FS: fs, layers: slices.Clone(layers)}
-	b.Cleanup(func() {
-		if err := fs.Close(); err != nil {
-			b.Errorf("close: %v", err)
-		}
-	})
+	*b.open = r
+	b.Cleanup(r.close)
 	return r
+}
+
+// close closes the root filesystem, unless that has been done.
+func (r *Root) close() {
+	r.Helper()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	if err := r.FS.Close(); err != nil {
+		r.Errorf("close: %v", err)
+	}
 }
 
 // spec returns a process that runs script in busybox's shell, with /tool.
@@ -336,7 +357,10 @@ func (r *Root) content(d layer.Delta, i int, e layer.Entry) string {
 // content in /dev, /proc and /sys: the same in two of them if they are equal.
 func (r *Root) Listing() string {
 	r.Helper()
-	const list = `find / -xdev ! -path / ! -path '/etc/host*' ! -path /etc/resolv.conf`
+	list := `find / -xdev ! -path / ! -path '/etc/host*' ! -path /etc/resolv.conf`
+	if !r.isolated() {
+		list += ` ! -path '` + os.TempDir() + `/*' ! -path '/.kiln-*'` // kiln's folders are there to be seen
+	}
 	return r.Do(list+` -print0 | sort -z | xargs -0 stat -c '%n %F %a %u:%g %t:%T %N'
 		`+list+` ! -type d -print0 | sort -z | xargs -0 stat -c '%n %s %Y'
 		`+list+` -type f -print0 | sort -z | xargs -0 stat -c '%n %h'

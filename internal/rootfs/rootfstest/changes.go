@@ -32,8 +32,8 @@ func testChanges(t *testing.T, newEngine NewEngine) {
 			r := b.Open(b.Layer(c.base...))
 			r.Do(c.script)
 			r.Changes(c.want...)
-			again := r.Reopened()
-			if got, want := again.Listing(), r.Listing(); got != want {
+			want := r.Listing()
+			if got := r.Reopened().Listing(); got != want {
 				t.Errorf("opened from its layers the root filesystem shows\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -393,13 +393,13 @@ func testLayerEachRun(t *testing.T, b *Bench) {
 	r.Changes(`opaque d`, `dir 755 d`, `file 644 d/e ""`)
 	r.Shows("e", `ls /d`)
 
+	for i := range 5 {
+		r.Do(fmt.Sprintf(`echo %d >/n`, i))
+		r.Changes(fmt.Sprintf(`file 644 n "%d\n"`, i))
+	}
 	// Another stage starts from the first layer, before and after it is found
 	// in the store.
 	for _, l := range []*layer.Layer{first, b.remote(first)} {
 		b.Open(l).Shows("a", `ls /d`)
-	}
-	for i := range 5 {
-		r.Do(fmt.Sprintf(`echo %d >/n`, i))
-		r.Changes(fmt.Sprintf(`file 644 n "%d\n"`, i))
 	}
 }

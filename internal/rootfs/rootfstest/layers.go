@@ -125,6 +125,6 @@ func testContent(t *testing.T, b *Bench) {
 	l := r.writer.Write(t.Context(), d)
 	r.layers = append(r.layers, l)
 	r.Do(`echo second >/f; rm /g`)
-	b.Open(b.remote(l)).Shows("first\nfirst", `cat /f /g`)
 	r.Changes(`file 644 f "second\n"`, `gone g`)
+	b.Open(b.remote(l)).Shows("first\nfirst", `cat /f /g`)
 }

@@ -191,7 +191,8 @@ func readXattrs(fd int) (string, error) {
 		return "", err
 	}
 	list := make([]byte, n)
-	if n, err = unix.Flistxattr(fd, list); err != nil {
+	// An overlay leaves its own marks out only when it has read them.
+	if n, err = unix.Flistxattr(fd, list); err != nil || n == 0 {
 		return "", err
 	}
 	names := strings.Split(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00")
