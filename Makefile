@@ -39,6 +39,7 @@ test-rootless: setup ## Test as an ordinary user only (PKG=./internal/... for so
 .PHONY: conformance
 conformance: setup build ## Compare kiln's images with BuildKit's, in each engine (RUN=THEME/CASE for some)
 	@scripts/conformance.sh $(RUN)
+	@if [[ $$(id -u) -eq 0 ]] && command -v dockerd >/dev/null; then scripts/conformance-inplace.sh $(RUN); fi
 
 .PHONY: lint
 lint: ## Check the code with the pinned golangci-lint, and the formatting
