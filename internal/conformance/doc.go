@@ -46,7 +46,7 @@
 //	hides TEXT           kiln's output does not hold the text
 //	layers               compare what each layer changes, not only their sum
 //	dirtimes             compare the modification times of directories too
-//	not ENGINE WHY…      the engine cannot build this
+//	not ENGINE WHY…      the engine (or: rootless, cached) cannot do this
 //
 // # Commands: how it is built
 //

@@ -49,6 +49,7 @@ func kilnEngines(t *testing.T) []engine {
 	for _, name := range names {
 		engines = append(engines, engine{name, &kiln{binary: binary, engine: name, root: sharedDir(t)}})
 	}
+	engines = append(engines, engine{names[0] + "-cached", &kiln{binary: binary, engine: names[0], root: sharedDir(t), cached: true}})
 	if os.Getenv(userVariable) == "" {
 		return engines
 	}
