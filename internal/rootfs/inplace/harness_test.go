@@ -26,10 +26,20 @@ func TestInContainer(t *testing.T) {
 	})
 }
 
+// BenchmarkInContainer runs the benchmarks of inside_test.go.
+func BenchmarkInContainer(b *testing.B) {
+	if os.Getenv(harnessVariable) != "" {
+		b.Skip("is in the container already")
+	}
+	d := startDocker(b)
+	d.load(b, "tests", image(b))
+	d.run(b, "/kiln", "^$", "^BenchmarkInside")
+}
+
 // docker is a daemon that belongs to one test.
 type docker struct{ host string }
 
-func startDocker(t *testing.T) docker {
+func startDocker(t testing.TB) docker {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("docker needs root")
@@ -58,13 +68,13 @@ func startDocker(t *testing.T) docker {
 	return docker{host: "unix://" + dir + "/docker.sock"}
 }
 
-func (d docker) command(t *testing.T, args ...string) *exec.Cmd {
+func (d docker) command(t testing.TB, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "/usr/bin/docker", args...)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host)
 	return cmd
 }
 
-func (d docker) load(t *testing.T, name string, files []byte) {
+func (d docker) load(t testing.TB, name string, files []byte) {
 	t.Helper()
 	cmd := d.command(t, "import", "-", name)
 	cmd.Stdin = bytes.NewReader(files)
@@ -74,7 +84,15 @@ func (d docker) load(t *testing.T, name string, files []byte) {
 }
 
 // tests runs the tests that pattern names with their files in tmp.
-func (d docker) tests(t *testing.T, tmp, pattern string, options ...string) {
+func (d docker) tests(t testing.TB, tmp, pattern string, options ...string) {
+	t.Helper()
+	if out := d.run(t, tmp, pattern, "^$", options...); !strings.Contains(out, "--- PASS: TestInside") {
+		t.Error("no test has run in the container")
+	}
+}
+
+// run is tests with benchmarks. It returns the output.
+func (d docker) run(t testing.TB, tmp, pattern, benchmarks string, options ...string) string {
 	t.Helper()
 	driver := filepath.Join(t.TempDir(), "libdriver.so")
 	if err := os.WriteFile(driver, []byte("driver"), 0o644); err != nil {
@@ -86,17 +104,18 @@ func (d docker) tests(t *testing.T, tmp, pattern string, options ...string) {
 	}
 	args = append(args, options...)
 	// The shell stays, as PID 1, whatever signals processes send it.
-	args = append(args, "tests", "/bin/busybox", "sh", "-c", `trap : INT TERM HUP; /tests -test.v "-test.run=$0" "-test.bench=$1"; exit $?`, pattern, "")
+	args = append(args, "tests", "/bin/busybox", "sh", "-c", `trap : INT TERM HUP; /tests -test.v "-test.run=$0" "-test.bench=$1"; exit $?`, pattern, benchmarks)
 	out, err := d.command(t, args...).CombinedOutput()
 	t.Logf("in the container:\n%s", out)
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestInside") {
+	if err != nil {
 		t.Errorf("the tests in the container: %v", err)
 	}
+	return string(out)
 }
 
 // image returns the files of an image for the tests: busybox and the tests
 // themselves, and some that the container has to have afterwards.
-func image(t *testing.T) []byte {
+func image(t testing.TB) []byte {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
@@ -127,7 +146,7 @@ func image(t *testing.T) []byte {
 }
 
 // staticTests returns the program of these tests, which needs no libraries.
-func staticTests(t *testing.T) []byte {
+func staticTests(t testing.TB) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tests")
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", path, ".")

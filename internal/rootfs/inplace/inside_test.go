@@ -106,6 +106,30 @@ func TestInsideTwenty(t *testing.T) {
 	}
 }
 
+// BenchmarkInsideDiff measures finding out that a RUN has changed one file of
+// 100,000.
+func BenchmarkInsideDiff(b *testing.B) {
+	insideOnly(b)
+	var files rootfstest.Tree
+	for i := range 100_000 {
+		files = append(files, rootfstest.File(fmt.Sprintf("usr/%d/file%d", i/100, i), 0o644, "x"))
+	}
+	bench := rootfstest.NewBench(b, engine)
+	r := bench.Open(bench.Layer(files...))
+	for b.Loop() {
+		b.StopTimer()
+		r.Do(`echo >/f`)
+		b.StartTimer()
+		d, err := r.FS.Diff(b.Context())
+		if err != nil || len(d.Entries()) != 1 {
+			b.Fatal(d, err)
+		}
+		if err := d.Release(""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // inventory describes the container's files but for those of the tests.
 func inventory(t *testing.T) []string {
 	t.Helper()
