@@ -7,7 +7,7 @@ app.get('/', (request, response) => response.send('hello from express\n'));
 
 const server = app.listen(process.env.PORT || 3000, () => {
   if (process.argv[2] !== '-once') return;
-  http.get({ port: server.address().port }, (response) => {
+  http.get({ host: '127.0.0.1', port: server.address().port }, (response) => {
     response.pipe(process.stdout);
     response.on('end', () => server.close());
   });
