@@ -166,7 +166,7 @@ func parseImage(cmd command, from *v1.ConfigFile) (imageSpec, error) {
 
 // build makes the image on top of another.
 func (s imageSpec) build(from v1.Image) (v1.Image, error) {
-	img, layerType := from, types.MediaType(types.DockerUncompressedLayer)
+	img, layerType := from, types.DockerUncompressedLayer
 	if s.format == "oci" {
 		img = mutate.ConfigMediaType(mutate.MediaType(img, types.OCIManifestSchema1), types.OCIConfigJSON)
 		layerType = types.OCIUncompressedLayer

@@ -96,7 +96,7 @@ func (s *suite) try(t *testing.T, c *testCase, b builder) outcome {
 		return outcome{output: output, fault: err}
 	}
 	if isKiln {
-		err = checkLayers(img, size.layers)
+		err = checkForm(img, size.layers)
 	}
 	return outcome{output: output, record: record, fault: err}
 }

@@ -186,6 +186,18 @@ func TestCheckLayersOwnerNames(t *testing.T) {
 	}
 }
 
+func TestCheckMediaTypes(t *testing.T) {
+	const manifest = "application/vnd.oci.image.manifest.v1+json"
+	good := &image{mediaTypes: []string{manifest, "application/vnd.oci.image.layer.v1.tar+gzip"}}
+	if err := checkMediaTypes(good); err != nil {
+		t.Error(err)
+	}
+	mixed := &image{mediaTypes: []string{manifest, "application/vnd.docker.image.rootfs.diff.tar.gzip"}}
+	if err := checkMediaTypes(mixed); err == nil {
+		t.Error("mixed media types are no fault")
+	}
+}
+
 func TestModernise(t *testing.T) {
 	c := &testCase{files: []txtar.File{{Name: "Dockerfile", Data: []byte("COPY --chmod=1 --chown=2 a b\n")}}, commands: []command{
 		{words: []string{"newer", "ARG a", "ARG a=1"}},

@@ -9,6 +9,28 @@ import (
 	"strings"
 )
 
+// checkForm holds what kiln wrote against the rules that all images follow.
+func checkForm(img *image, base int) error {
+	return errors.Join(checkMediaTypes(img), checkLayers(img, base))
+}
+
+// checkMediaTypes checks that all media types are one vendor's: registries
+// refuse manifests that mix them.
+func checkMediaTypes(img *image) error {
+	for _, mediaType := range img.mediaTypes {
+		if vendor(mediaType) != vendor(img.mediaTypes[0]) {
+			return fmt.Errorf("media types are mixed: %q", img.mediaTypes)
+		}
+	}
+	return nil
+}
+
+// vendor is the part of a media type that names who defined it.
+func vendor(mediaType string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(mediaType, "application/vnd."), ".")
+	return name
+}
+
 // checkLayers holds the form of the layers that kiln added to a base against
 // the rules that all of them follow, whatever they contain.
 func checkLayers(img *image, base int) error {

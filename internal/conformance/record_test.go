@@ -48,7 +48,8 @@ func (r *recorder) line(format string, args ...any) {
 	r.buf.WriteByte('\n')
 }
 
-// config writes the fields of the config that are set.
+// config writes the fields of the config that are set, and the annotations of
+// the manifest.
 func (r *recorder) config(img *image) {
 	c := img.config.Config
 	r.line("config")
@@ -71,6 +72,9 @@ func (r *recorder) config(img *image) {
 	r.keys("Volume", c.Volumes)
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
 		r.line("\tLabel %s", quote(key+"="+c.Labels[key]))
+	}
+	for _, key := range slices.Sorted(maps.Keys(img.annotations)) {
+		r.line("\tAnnotation %s", quote(key+"="+img.annotations[key]))
 	}
 	if len(c.Healthcheck) > 0 && string(c.Healthcheck) != "null" {
 		r.line("\tHealthcheck %s", canonicalJSON(c.Healthcheck))
