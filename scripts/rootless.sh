@@ -23,6 +23,7 @@ if [[ ${1-} == --exec ]]; then
 	setpriv --reuid "$KILN_ROOTLESS_USER" --regid "$KILN_ROOTLESS_USER" --init-groups --inh-caps=-all \
 		env -i HOME="$KILN_ROOTLESS_HOME" USER="$KILN_ROOTLESS_USER" PATH="$PATH" LANG=C.UTF-8 \
 		KILN_TEST_CACHE="$KILN_TEST_CACHE" KILN_TEST_STRICT="${KILN_TEST_STRICT-}" \
+		KILN_TEST_BINARY="$KILN_TEST_BINARY" KILN_JOBS="${KILN_JOBS-}" \
 		"$binary" "${@:3}" || status=$?
 	rm -f "$binary"
 	exit "$status"
@@ -64,6 +65,10 @@ fi
 # The base image is made by root, once, and read by everyone.
 archive=$("$source/scripts/debian-base.sh")
 export KILN_TEST_CACHE=${archive%/*}
+
+# So is kiln itself: the user has no compiler's cache.
+export KILN_TEST_BINARY=$home/kiln
+(cd "$source" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$KILN_TEST_BINARY" ./cmd/kiln)
 
 mkdir "$home/source"
 # tar's status 1 says that a file changed meanwhile, as they do while one works.

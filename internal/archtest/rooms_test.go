@@ -41,6 +41,7 @@ var rooms = []string{
 	"internal/progress",
 	"internal/testenv",
 	"internal/conformance",
+	"internal/e2e",
 	"internal/archtest",
 }
 
