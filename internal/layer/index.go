@@ -47,8 +47,11 @@ func (t Type) rank() int {
 // there at once, with the Content of regular files once the layer is written;
 // for one of a base image they may have to be fetched first.
 func (l *Layer) Index(ctx context.Context) (Index, error) {
-	if l.delta != nil && !l.complete() {
-		return l.delta.Entries(), nil
+	if d := l.Delta(); d != nil && !l.complete() {
+		return d.Entries(), nil
+	}
+	if err := l.wait(ctx); err != nil {
+		return nil, err
 	}
 	if err := l.lockIndex(ctx); err != nil {
 		return nil, err
@@ -67,8 +70,8 @@ func (l *Layer) Index(ctx context.Context) (Index, error) {
 
 // makeIndex finds the index in the cheapest way there is.
 func (l *Layer) makeIndex(ctx context.Context) (Index, error) {
-	if l.delta != nil {
-		return withContents(l.delta.Entries(), l.contents), nil
+	if d := l.Delta(); d != nil {
+		return withContents(d.Entries(), l.contents), nil
 	}
 	if l.indexes == nil {
 		return BuildIndex(l.readBlob(ctx))
@@ -102,7 +105,7 @@ func (l *Layer) keepIndex(ctx context.Context, index Index) error {
 // wantsIndex reports whether reading the blob would find out something new. If
 // somebody is finding it out right now, it would not.
 func (l *Layer) wantsIndex() bool {
-	if l.delta != nil {
+	if l.Delta() != nil {
 		return false
 	}
 	select {

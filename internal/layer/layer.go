@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"iter"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -36,7 +37,10 @@ type Source interface {
 // Two layers are the same layer if the pointers are equal. A Layer is safe for
 // concurrent use.
 type Layer struct {
-	delta   Delta   // nil for a layer that was not made in this build
+	// delta is what the layer is being written from, nil for one that was not
+	// made in this build. It is let go of when the layer is written and its
+	// index kept: a hundred thousand entries are too much to hold for nothing.
+	delta   atomic.Pointer[Delta]
 	indexes Indexes // nil if none are kept
 
 	done     chan struct{} // closed when the fields of this block are final
@@ -62,7 +66,11 @@ func Remote(desc ocispec.Descriptor, diffID digest.Digest, src Source, indexes I
 }
 
 func newLayer(d Delta, indexes Indexes) *Layer {
-	return &Layer{delta: d, indexes: indexes, done: make(chan struct{}), indexing: make(chan struct{}, 1)}
+	l := &Layer{indexes: indexes, done: make(chan struct{}), indexing: make(chan struct{}, 1)}
+	if d != nil {
+		l.delta.Store(&d)
+	}
+	return l
 }
 
 // Descriptor returns media type, digest and size of the compressed blob. It
@@ -91,17 +99,23 @@ func (l *Layer) Blob(ctx context.Context) (Source, error) {
 	return l.src, nil
 }
 
-// Delta returns what the layer is or was written from, nil for a layer that was
-// not made in this build. An engine recognises its own deltas here and reuses
-// the files behind them.
-func (l *Layer) Delta() Delta { return l.delta }
+// Delta returns what the layer is being written from, nil for a layer that was
+// not made in this build or that is written and indexed. An engine recognises
+// its own deltas here and uses the files behind them; those of a written layer
+// it finds by its diff ID.
+func (l *Layer) Delta() Delta {
+	if d := l.delta.Load(); d != nil {
+		return *d
+	}
+	return nil
+}
 
 // Changes iterates over the layer's entries with their content, in the order in
 // which they have to be applied. It reads from the Delta while that is stable,
 // else from the blob.
 func (l *Layer) Changes(ctx context.Context) iter.Seq2[Change, error] {
-	if l.delta != nil && l.delta.Stable() {
-		return DeltaChanges(ctx, l.delta)
+	if d := l.Delta(); d != nil && d.Stable() {
+		return DeltaChanges(ctx, d)
 	}
 	return l.blobChanges(ctx)
 }

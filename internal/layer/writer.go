@@ -75,28 +75,32 @@ func (w *Writer) Write(ctx context.Context, d Delta) *Layer {
 	l := newLayer(d, w.options.Indexes)
 	go func() {
 		defer close(l.done)
-		l.err = w.fill(ctx, l)
+		l.err = w.fill(ctx, l, d)
 		if err := d.Release(l.diffID); err != nil {
 			l.err = errors.Join(l.err, fmt.Errorf("release written changes: %w", err))
+		}
+		if l.err == nil && w.options.Indexes != nil {
+			l.delta.Store(nil)
+			l.contents = nil
 		}
 	}()
 	return l
 }
 
 // fill writes the layer and, if that succeeds, sets what is known of it then.
-func (w *Writer) fill(ctx context.Context, l *Layer) error {
+func (w *Writer) fill(ctx context.Context, l *Layer, d Delta) error {
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	desc, src, tar, err := w.writeBlob(ctx, l.delta)
+	desc, src, tar, err := w.writeBlob(ctx, d)
 	if err != nil {
 		return fmt.Errorf("write layer: %w", err)
 	}
 	if w.options.Indexes != nil {
-		index := withContents(l.delta.Entries(), tar.contents)
+		index := withContents(d.Entries(), tar.contents)
 		if err := w.options.Indexes.SaveIndex(ctx, tar.diffID, index); err != nil {
 			return fmt.Errorf("write layer: %w", err)
 		}
