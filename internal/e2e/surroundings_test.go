@@ -27,7 +27,20 @@ func look(t *testing.T) surroundings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return surroundings{string(mounts), children(os.Getpid())}
+	return surroundings{ownMounts(t, string(mounts)), children(os.Getpid())}
+}
+
+// ownMounts returns the mounts in folders of this test: others mount and unmount
+// at the same time, on the same machine.
+func ownMounts(t *testing.T, mounts string) string {
+	test, _, _ := strings.Cut(t.Name(), "/")
+	var own strings.Builder
+	for line := range strings.Lines(mounts) {
+		if strings.Contains(line, test) {
+			own.WriteString(line)
+		}
+	}
+	return own.String()
 }
 
 // checkNothingLeft fails if there are mounts or processes that were not there
