@@ -27,16 +27,15 @@ func look(t *testing.T) surroundings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return surroundings{ownMounts(t, string(mounts)), children(os.Getpid())}
+	return surroundings{ownMounts(string(mounts)), children(os.Getpid())}
 }
 
-// ownMounts returns the mounts in folders of this test: others mount and unmount
-// at the same time, on the same machine.
-func ownMounts(t *testing.T, mounts string) string {
-	test, _, _ := strings.Cut(t.Name(), "/")
+// ownMounts returns the mounts in the folders of kiln that these tests make:
+// others mount and unmount at the same time, on the same machine.
+func ownMounts(mounts string) string {
 	var own strings.Builder
 	for line := range strings.Lines(mounts) {
-		if strings.Contains(line, test) {
+		if strings.Contains(line, "/kiln-root") {
 			own.WriteString(line)
 		}
 	}
